@@ -1,0 +1,74 @@
+import type { Duplex } from "node:stream";
+import type { Client } from "ssh2";
+import type { Address } from "../contract/address.ts";
+import type { Listener } from "../contract/connection.ts";
+import { listenError, type VendorError } from "./ssh2-errors.ts";
+
+type OnStream = (stream: Duplex) => void;
+
+/** The listeners that the box holds for us: asks for them, and hands each arriving connection to the right one. */
+export class BoxListeners {
+  readonly #client: Client;
+  readonly #open = new Map<string, OnStream>();
+
+  constructor(client: Client) {
+    this.#client = client;
+    client.on("tcp connection", (to, accept, reject) => this.#arrived(`tcp ${to.destPort}`, accept, reject));
+    client.on("unix connection", (to, accept, reject) => this.#arrived(`unix ${to.socketPath}`, accept, reject));
+  }
+
+  /** Asks the box to listen at `at`. When it resolves, the box does. */
+  listen(at: Address, onStream: OnStream): Promise<Listener> {
+    return at.network === "tcp" ? this.#listenTcp(at.host, at.port, onStream) : this.#listenUnix(at.path, onStream);
+  }
+
+  #listenTcp(host: string, port: number, onStream: OnStream): Promise<Listener> {
+    return new Promise((resolve, reject) => {
+      this.#client.forwardIn(host, port, (failure, chosen) => {
+        const address: Address = { network: "tcp", host, port: chosen || port };
+        if (failure) return reject(listenError(failure as VendorError, address));
+        const key = `tcp ${address.port}`;
+        this.#open.set(key, onStream);
+        resolve({
+          address,
+          close: () => this.#close(key, (done) => this.#client.unforwardIn(host, address.port, done)),
+        });
+      });
+    });
+  }
+
+  #listenUnix(path: string, onStream: OnStream): Promise<Listener> {
+    const address: Address = { network: "unix", path };
+    const key = `unix ${path}`;
+    // The first connection may arrive together with the answer.
+    this.#open.set(key, onStream);
+    return new Promise((resolve, reject) => {
+      this.#client.openssh_forwardInStreamLocal(path, (failure) => {
+        if (failure) {
+          this.#open.delete(key);
+          return reject(listenError(failure as VendorError, address));
+        }
+        resolve({
+          address,
+          close: () => this.#close(key, (done) => this.#client.openssh_unforwardInStreamLocal(path, done)),
+        });
+      });
+    });
+  }
+
+  /** Stops listening. A server that does not answer is not waited for: the next connection would be refused anyway. */
+  async #close(key: string, ask: (done: () => void) => void): Promise<void> {
+    if (!this.#open.delete(key)) return;
+    try {
+      ask(() => {});
+    } catch {
+      // ssh2 throws when the connection is gone, and then so is the listener.
+    }
+  }
+
+  #arrived(key: string, accept: () => Duplex, reject: () => void): void {
+    const onStream = this.#open.get(key);
+    if (onStream) onStream(accept());
+    else reject();
+  }
+}

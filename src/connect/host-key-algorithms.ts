@@ -1,0 +1,27 @@
+import { keyTypeOf } from "./host-key.ts";
+import type { KnownHostKey, KnownHosts } from "./known-hosts.ts";
+
+/**
+ * The server host key algorithms to offer, in order: those whose keys are on record first, so that a server with
+ * several keys shows the one we know. Nothing is added to `supported` and nothing removed. With a key on record for
+ * the very first of `supported`, the list stays as it is: then it does not tell an onlooker what we know.
+ *
+ * Same as OpenSSH's `order_hostkeyalgs`; beyond it, records of the bare host name count for a port that has none of
+ * its own, because they may vouch for the key.
+ *
+ * @param supported the algorithms that can be used, best first
+ */
+export function hostKeyAlgorithms(known: KnownHosts, supported: readonly string[]): string[] {
+  const own = typesOf(known.keys);
+  const types = own.size > 0 ? own : typesOf(known.keysWithoutPort);
+  const isKnown = (algorithm: string) => types.has(keyTypeOf(algorithm));
+  if (supported.slice(0, 1).some(isKnown)) return [...supported];
+  return [...supported.filter(isKnown), ...supported.filter((algorithm) => !isKnown(algorithm))];
+}
+
+/** The types of the plain keys on record that are not revoked. */
+function typesOf(records: readonly KnownHostKey[]): Set<string> {
+  const revoked = records.filter(({ marker }) => marker === "revoked");
+  const plain = records.filter(({ marker }) => marker === "none");
+  return new Set(plain.filter(({ key }) => !revoked.some((other) => other.key.equals(key))).map(({ type }) => type));
+}

@@ -1,0 +1,66 @@
+import { readFile, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import ssh2, { type ParsedKey } from "ssh2";
+import type { ConnectOptions } from "./connect-options.ts";
+
+/** What OpenSSH tries too, as far as ssh2 can use it. */
+const DEFAULT_NAMES = ["id_ed25519", "id_ecdsa", "id_rsa"];
+/** A private key that its group or the world can read is refused, as OpenSSH does. */
+const TOO_OPEN = 0o077;
+
+/** A key file that is to be tried: `explicit` if the caller named it, so that its absence is worth a word. */
+export interface IdentityFile {
+  file: string;
+  explicit: boolean;
+}
+
+/** The key files to try, in order. */
+export function identityFiles({ identityFile }: ConnectOptions): IdentityFile[] {
+  if (identityFile === undefined) {
+    return DEFAULT_NAMES.map((name) => ({ file: join(homedir(), ".ssh", name), explicit: false }));
+  }
+  const files = typeof identityFile === "string" ? [identityFile] : identityFile;
+  return files.map((file) => ({ file: expandHome(file), explicit: true }));
+}
+
+/** `~/x` → the home directory's `x`; anything else stays. */
+export function expandHome(file: string): string {
+  return file.startsWith("~/") ? join(homedir(), file.slice(2)) : file;
+}
+
+/** A key that can be offered, or why it cannot, in words for the list of what was tried. */
+export type LoadedKey = { key: ParsedKey } | { why: string };
+
+/** Reads a private key; asks for its passphrase if it has one. Never rejects, but with what `passphrase` throws. */
+export async function loadKey(
+  file: string,
+  passphrase: () => Promise<string | undefined> | string | undefined,
+): Promise<LoadedKey> {
+  let data: Buffer;
+  try {
+    const { mode } = await stat(file);
+    if (process.platform !== "win32" && (mode & TOO_OPEN) !== 0) {
+      return { why: `its permissions 0${(mode & 0o777).toString(8)} are too open; try \`chmod 600\`` };
+    }
+    data = await readFile(file);
+  } catch (failure) {
+    return { why: `it cannot be read (${(failure as NodeJS.ErrnoException).code})` };
+  }
+  const plain = parse(data);
+  if (!(plain instanceof Error)) return usable(plain);
+  if (!/encrypted/i.test(plain.message)) return { why: `it is no private key that ssh2 can use (${plain.message})` };
+  const secret = await passphrase();
+  if (secret === undefined) return { why: "it is encrypted and there was no passphrase" };
+  const opened = parse(data, secret);
+  return opened instanceof Error ? { why: "the passphrase is wrong" } : usable(opened);
+}
+
+function parse(data: Buffer, passphrase?: string): ParsedKey | Error {
+  const parsed = ssh2.utils.parseKey(data, passphrase) as ParsedKey | ParsedKey[] | Error;
+  return Array.isArray(parsed) ? (parsed[0] ?? new TypeError("empty")) : parsed;
+}
+
+function usable(key: ParsedKey): LoadedKey {
+  return key.isPrivateKey() ? { key } : { why: "it holds a public key, not the private one" };
+}

@@ -1,0 +1,42 @@
+import { PluginError } from "./errors.ts";
+
+/** A TCP endpoint. An IPv6 host is written without brackets. */
+export interface TcpAddress {
+  network: "tcp";
+  host: string;
+  /** 1 to 65535; 0 asks a listener for any free port. */
+  port: number;
+}
+
+/** A unix domain socket, by the absolute path of its file. */
+export interface UnixAddress {
+  network: "unix";
+  path: string;
+}
+
+/** Where something listens: on the host's side or on the plugin's, as the name of the variable says. */
+export type Address = TcpAddress | UnixAddress;
+
+/**
+ * Reads an address in the two strings that go-plugin uses (`NETWORK` and `ADDRESS` of the handshake line and of the
+ * broker's `ConnInfo`). An empty host such as `:1234` is accepted, as go-plugin does.
+ *
+ * @throws {PluginError} `handshake-failed`, with go-plugin's text `unknown address type`, if the network is neither
+ *   `tcp` nor `unix`, or if the address does not fit it
+ */
+export function parseAddress(network: string, address: string): Address {
+  if (network === "unix" && address !== "") return { network, path: address };
+  if (network === "tcp") {
+    const [, host, port] = /^(.*):(\d{1,5})$/.exec(address) ?? [];
+    if (host !== undefined && Number(port) <= 65_535) {
+      return { network, host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
+    }
+  }
+  throw new PluginError("handshake-failed", `unknown address type: ${JSON.stringify(address)} (${network})`);
+}
+
+/** The `ADDRESS` string that go-plugin would write for `address`: a path, or `host:port`. */
+export function formatAddress(address: Address): string {
+  if (address.network === "unix") return address.path;
+  return `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+}

@@ -1,0 +1,43 @@
+import type { Duplex, Readable, Writable } from "node:stream";
+import type { Address } from "./address.ts";
+import type { ExitStatus } from "./runner.ts";
+
+/** One command that runs on the other side, with its three streams. */
+export interface ExecChannel {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /**
+   * Resolves when the command is known to have ended, or with `undefined` when the channel ended without saying how
+   * the command did. Never rejects.
+   */
+  readonly exited: Promise<ExitStatus | undefined>;
+  /** Asks the other side to signal the command, `"TERM"` for example. Servers may ignore it. */
+  signal(name: string): void;
+  /** Ends the channel. The command may live on: no server is bound to end it. */
+  close(): void;
+}
+
+/** Something that accepts connections, and where. */
+export interface Listener {
+  /** Where it can be reached, with the port that was chosen. */
+  readonly address: Address;
+  /** Stops accepting. Connections that were accepted go on. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** All that starting a plugin and reaching its addresses needs from SSH. */
+export interface Connection extends AsyncDisposable {
+  /** Who is connected to whom, for messages: `user@host:port`. */
+  readonly name: string;
+  /** Aborts when the connection is no longer usable; its reason is a `PluginError`, `connection-lost` or `closed`. */
+  readonly lost: AbortSignal;
+  /** Starts `command` through the login shell, without a PTY. Aborting `signal` gives up starting, no more. */
+  exec(command: string, signal?: AbortSignal): Promise<ExecChannel>;
+  /** Connects to an address as seen from the box. */
+  openStream(to: Address, signal?: AbortSignal): Promise<Duplex>;
+  /** Listens at an address of the box. When it resolves, the box accepts connections there. */
+  listen(at: Address, onStream: (stream: Duplex) => void, signal?: AbortSignal): Promise<Listener>;
+  /** Ends the connection and everything on it. May be called often; resolves when the socket is closed. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,70 @@
+import { randomBytes } from "node:crypto";
+import { frame, LOADER, randomWord, readProgram } from "./loader.ts";
+import { quote } from "./quote.ts";
+
+/** What is to run on the box, and how it is looked after. */
+export interface LaunchSpec {
+  /** The program and its arguments. A program without a slash is looked up in the box's PATH. */
+  command: readonly string[];
+  /** Where it runs; relative to the login directory, which is also the default. */
+  directory?: string | undefined;
+  /** Exported to the plugin, besides what the box's session has. Names are checked already. */
+  environment: Readonly<Record<string, string>>;
+  /** Names that are unset before anything is exported, because the session may have inherited them. */
+  scrub: readonly string[];
+  /** Where the private directory is made first; the box's temporary directories otherwise. */
+  directoryBase?: string | undefined;
+  /** From TERM to KILL. */
+  killGraceMs: number;
+  /** How long the plugin lives without a heartbeat; 0: for ever. */
+  leaseMs: number;
+  /** The shell that runs it all on the box. @default "/bin/sh" */
+  shell?: string | undefined;
+}
+
+/** What is written to the loader's stdin, and the word by which its reports are known. */
+export interface Launch {
+  mark: string;
+  text: string;
+}
+
+/** Turns a spec into the text that starts it: the supervisor with its settings, then the launcher with its own. */
+export function launch(spec: LaunchSpec): Launch {
+  const mark = randomWord();
+  return { mark, text: frame(supervisor(spec, mark), launcher(spec, mark)) };
+}
+
+function supervisor(spec: LaunchSpec, mark: string): string {
+  return [
+    assign("gps_mark", mark),
+    assign("gps_shell", spec.shell ?? "/bin/sh"),
+    assign("gps_loader", LOADER),
+    assign("gps_name", `gp-${randomBytes(5).toString("hex")}`),
+    assign("gps_base", spec.directoryBase ?? ""),
+    assign("gps_grace", seconds(spec.killGraceMs)),
+    assign("gps_lease", seconds(spec.leaseMs)),
+    readProgram("supervisor.sh"),
+  ].join("\n");
+}
+
+/** The order matters: the directory before the environment, which may hold CDPATH; the environment before PATH is used. */
+function launcher(spec: LaunchSpec, mark: string): string {
+  const lines = ["exec </dev/null", assign("gps_mark", mark), "gps_cd=1", "unset CDPATH"];
+  if (spec.directory) {
+    const directory = spec.directory.startsWith("/") ? spec.directory : `./${spec.directory}`;
+    lines.push(`cd -- ${quote(directory)} 2>/dev/null || gps_cd=`);
+  }
+  if (spec.scrub.length > 0) lines.push(`unset ${spec.scrub.join(" ")}`);
+  for (const [name, value] of Object.entries(spec.environment)) lines.push(`export ${assign(name, value)}`);
+  lines.push(`set -- ${spec.command.map(quote).join(" ")}`);
+  return [...lines, readProgram("launcher.sh")].join("\n");
+}
+
+function assign(name: string, value: string): string {
+  return `${name}=${value === "" ? "''" : quote(value)}`;
+}
+
+/** Shells count in whole seconds; a part of one counts as one. */
+function seconds(milliseconds: number): string {
+  return String(Math.ceil(milliseconds / 1000));
+}

@@ -1,0 +1,227 @@
+import type { PassThrough } from "node:stream";
+import createDebug from "debug";
+import type { ExecChannel } from "../contract/connection.ts";
+import { PluginError } from "../contract/errors.ts";
+import type { ExitStatus } from "../contract/runner.ts";
+import { within } from "../lifetime/deadline.ts";
+import { type Later, later } from "../lifetime/later.ts";
+import type { Tail } from "../lifetime/tail.ts";
+import { afterMark } from "./after-mark.ts";
+import { asPluginExit, describeExit } from "./exit-status.ts";
+import { type LaunchSpec, launch } from "./launch.ts";
+import { EXEC_REQUEST } from "./loader.ts";
+import { type Exec, runProgram } from "./run-program.ts";
+import { noReport, parseStartReport, type StartReport, saidInstead } from "./start-report.ts";
+
+const debug = createDebug("go-plugin-ssh:exec");
+
+/** What the way back from the box may take besides what the supervisor needs. */
+const ANSWER_MS = 3_000;
+
+/** What a supervised process needs to know. */
+export interface SupervisedProcessOptions {
+  /** What to run. */
+  spec: LaunchSpec;
+  /** How to reach the box. */
+  exec: Exec;
+  /** Aborts when the box cannot be reached any more, with the error for whoever waits. */
+  lost: AbortSignal;
+  /** Where the plugin's stdout goes. It ends in every case. */
+  stdout: PassThrough;
+  /** Where the plugin's stderr goes. It ends in every case. */
+  stderr: PassThrough;
+  /** How often the lease is renewed, in milliseconds; 0: never. */
+  heartbeatIntervalMs: number;
+}
+
+/** One plugin on the box, with the supervisor that owns it, from the exec request to the end. */
+export class SupervisedProcess {
+  readonly #options: SupervisedProcessOptions;
+  readonly #exited: Later<ExitStatus> = later();
+  readonly #giveUp = new AbortController();
+  #opening: Promise<unknown> = Promise.resolve();
+  #channel: ExecChannel | undefined;
+  #report: StartReport | undefined;
+  #stopping: Promise<void> | undefined;
+  #isGone = false;
+  #output: { stdout: Tail; stderr: Tail } | undefined;
+
+  constructor(options: SupervisedProcessOptions) {
+    this.#options = options;
+  }
+
+  /** How the plugin ended; rejects with `connection-lost` if that cannot be known. */
+  get exited(): Promise<ExitStatus> {
+    return this.#exited.promise;
+  }
+
+  /** What the supervisor said at the start; `undefined` before. */
+  get report(): StartReport | undefined {
+    return this.#report;
+  }
+
+  /** The end of what the plugin has written to a stream, safe to print. */
+  said(stream: "stdout" | "stderr"): string {
+    return String(this.#output?.[stream] ?? "");
+  }
+
+  /**
+   * Starts the plugin. When it resolves, the box is about to execute the command and has found it executable.
+   *
+   * @throws {PluginError} `plugin-not-started`, `timeout`, `aborted`, or what the connection threw
+   */
+  async start({ signal, timeoutMs }: { signal?: AbortSignal | undefined; timeoutMs: number }): Promise<StartReport> {
+    const until = [this.#giveUp.signal, this.#options.lost];
+    const noise: Tail[] = [];
+    const onTimeout = () =>
+      new PluginError("timeout", `The box did not start the plugin within ${timeoutMs} ms.${saidInstead(noise)}`, {
+        hint: "A login shell or an rc file that waits for input may hold it up, or a box under heavy load.",
+      });
+    const opening = within({ signal, timeoutMs, onTimeout, until }, (over) => this.#open(over, noise));
+    this.#opening = opening.catch(() => {});
+    try {
+      return await opening;
+    } catch (failure) {
+      if (this.#channel) abandon(this.#channel);
+      this.#end(failure);
+      throw failure;
+    }
+  }
+
+  async #open(over: AbortSignal, noise: Tail[]): Promise<StartReport> {
+    const { exec, spec, stdout, stderr } = this.#options;
+    const channel = await exec(EXEC_REQUEST, over);
+    if (over.aborted) {
+      abandon(channel);
+      throw over.reason;
+    }
+    this.#channel = channel;
+    channel.stdin.on("error", (failure) => debug("stdin: %s", failure.message));
+    const { mark, text } = launch(spec);
+    const out = afterMark(channel.stdout, mark, stdout);
+    const err = afterMark(channel.stderr, mark, stderr);
+    noise.push(out.noise, err.noise);
+    this.#output = { stdout: out.output, stderr: err.output };
+    channel.stdin.write(text);
+
+    const line = await out.report;
+    if (line === undefined) throw noReport(await soon(channel.exited), noise);
+    const report = parseStartReport(line, spec.command[0] ?? "");
+    this.#report = report;
+    debug("started pid %d in %s on %s", report.pid, report.directory, report.platform);
+    this.#watch(channel);
+    return report;
+  }
+
+  /** Latches the end, and renews the lease until then. */
+  #watch(channel: ExecChannel): void {
+    const { heartbeatIntervalMs, lost } = this.#options;
+    const beat = () => {
+      if (channel.stdin.writable) channel.stdin.write("heartbeat\n");
+    };
+    const timer = heartbeatIntervalMs > 0 ? setInterval(beat, heartbeatIntervalMs).unref() : undefined;
+    channel.exited.then((status) => {
+      clearInterval(timer);
+      if (!status) return this.#end(lost.aborted ? lost.reason : channelClosed());
+      this.#isGone = true;
+      const exit = asPluginExit(status);
+      debug("pid %d ended with %s", this.#report?.pid, describeExit(exit));
+      this.#exited.resolve(exit);
+    });
+  }
+
+  #end(failure: unknown): void {
+    this.#exited.reject(failure);
+    this.#options.stdout.end();
+    this.#options.stderr.end();
+  }
+
+  /**
+   * Ends the plugin, more and more firmly. May be called at any moment and often. When it resolves the plugin is gone.
+   *
+   * @throws {PluginError} `still-running` if it lives, `connection-lost` if that cannot be known
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#giveUp.abort(new PluginError("closed", "The plugin was killed while it was being started."));
+    await this.#opening;
+    if (this.#isGone) return;
+    const channel = this.#channel;
+    if (!channel) return this.#end(new PluginError("closed", "The plugin was killed before it was started."));
+
+    const patienceMs = this.#options.spec.killGraceMs + ANSWER_MS;
+    const ladder: [rung: string, act: () => unknown, patienceMs: number][] = [
+      ["stop line", () => channel.stdin.writable && channel.stdin.write("stop\n"), patienceMs],
+      ["end of input", () => channel.stdin.end(), ANSWER_MS],
+      ["signal TERM", () => channel.signal("TERM"), patienceMs],
+    ];
+    for (const [rung, act, patience] of ladder) {
+      act();
+      if (await this.#gone(channel, patience)) return;
+      debug("pid %d survived: %s", this.#report?.pid, rung);
+    }
+    await this.#endRecorded(channel);
+  }
+
+  /** True once the supervisor has ended, which it does last. Throws if the connection went first. */
+  async #gone(channel: ExecChannel, timeoutMs: number): Promise<boolean> {
+    const ended = within({ timeoutMs, until: [this.#options.lost] }, () => channel.exited);
+    const status = await ended.catch((failure: PluginError) => {
+      if (failure.code === "timeout") return "not yet";
+      throw this.#cannotKnow(failure);
+    });
+    if (status === undefined) throw this.#cannotKnow(channelClosed());
+    return status !== "not yet";
+  }
+
+  /** The last rung: a channel of its own, and the process by its pid and start time. */
+  async #endRecorded(channel: ExecChannel): Promise<void> {
+    const { exec } = this.#options;
+    const report = this.#report;
+    if (!report) return channel.close();
+    const variables = {
+      gps_pid: String(report.pid),
+      gps_start: report.startTime,
+      gps_supervisor: String(report.supervisorPid),
+      gps_dir: report.directory,
+    };
+    const { state } = await runProgram(exec, "end-recorded.sh", variables, { timeoutMs: 10_000 });
+    channel.close();
+    if (state === "gone") return;
+    throw new PluginError("still-running", `The plugin, pid ${report.pid} on the box, survived SIGKILL.`, {
+      hint: "The box itself may be stuck, for example on a dead network file system.",
+    });
+  }
+
+  #cannotKnow(cause: unknown): PluginError {
+    const { leaseMs, killGraceMs } = this.#options.spec;
+    const within = leaseMs > 0 ? ` within ${leaseMs + killGraceMs} ms` : " when it notices that the connection is gone";
+    return new PluginError("connection-lost", "The connection broke, so the plugin's end could not be seen.", {
+      cause,
+      hint: `The supervisor on the box ends the plugin and tidies up${within}.`,
+    });
+  }
+}
+
+/** Lets go of a channel whose plugin is not wanted: the end of its input makes the supervisor end everything. */
+function abandon(channel: ExecChannel): void {
+  channel.stdin.on("error", () => {});
+  channel.stdin.end();
+  channel.stdout.on("error", () => {}).resume();
+  channel.stderr.on("error", () => {}).resume();
+}
+
+function channelClosed(): PluginError {
+  return new PluginError("connection-lost", "The server closed the plugin's channel without saying how it ended.", {
+    hint: "The session's sshd process may have been killed. The supervisor ends the plugin and tidies up.",
+  });
+}
+
+/** What a promise gives, or `undefined` if it does not settle soon. */
+function soon<T>(promise: Promise<T>): Promise<T | undefined> {
+  return within({ timeoutMs: ANSWER_MS }, () => promise).catch(() => undefined);
+}

@@ -1,0 +1,163 @@
+#!/bin/sh
+# Owns one plugin on the box: starts it, listens to the host, ends it with all its descendants, tidies up.
+#
+# It arrives over stdin, read and evaluated by the loader (launch.ts), which leaves in
+#   gps_end    the line that ends a document on stdin
+#   gps_nl     a newline
+# and by a head of assignments, which leaves in
+#   gps_shell  the shell, an absolute path             gps_loader  the loader's own text
+#   gps_mark   the word that starts each report        gps_name    the name of the private directory
+#   gps_base   where to make it first, or nothing      gps_grace   seconds from TERM to KILL
+#   gps_lease  seconds to live without a heartbeat, 0: for ever
+# The next document on stdin is the launcher: environment, directory and command. It is passed on unread.
+#
+# stdin, from then on, is the host's line: `heartbeat` renews the lease; `stop`, the end of the file or an expired
+# lease end the plugin. stdout and stderr are the plugin's. The exit status is the plugin's.
+#
+# Names begin with gps_ because a variable that the session's environment happens to hold would be exported again.
+# shellcheck disable=SC2154
+
+gps_fail() {
+  printf '%s failed reason=%s %s\n' "$gps_mark" "$1" "$2"
+  exit 125
+}
+
+# Makes the private directory. mkdir fails if the name is taken, so the directory is ours and new.
+gps_make_directory() {
+  gps_dir=
+  for gps_parent in "$gps_base" "${TMPDIR:-}" /tmp "${XDG_RUNTIME_DIR:-}" /var/tmp "${HOME:-}"; do
+    if [ -n "$gps_parent" ] && [ ${#gps_parent} -le 60 ] && mkdir -m 700 "$gps_parent/$gps_name" 2>/dev/null; then
+      gps_dir=$gps_parent/$gps_name
+      return
+    fi
+  done
+  gps_fail no-private-directory 'tried TMPDIR, /tmp, XDG_RUNTIME_DIR, /var/tmp and HOME'
+}
+
+# Prints the pids of the plugin's processes, as /proc tells: all of its session but the dead that nobody has reaped,
+# and whoever inherited the private directory in its environment, whatever session it is in.
+gps_descendants() {
+  # shellcheck disable=SC2013
+  for gps_file in $(
+    [ -z "$gps_group" ] || grep -lsE "^[0-9]+ \\(.*\\) [^XZ] [0-9]+ [0-9]+ $gps_pid " /proc/[0-9]*/stat
+    grep -lsaF "PLUGIN_UNIX_SOCKET_DIR=$gps_dir" /proc/[0-9]*/environ
+  ); do
+    gps_file=${gps_file%/*}
+    printf '%s\n' "${gps_file#/proc/}"
+  done
+}
+
+# Prints the pids below the plugin's, where there is no /proc to ask.
+gps_tree() {
+  ps -A -o pid= -o ppid= 2>/dev/null | awk -v root="$gps_pid" '
+    { parent[$1] = $2 }
+    END { for (p in parent) for (q = p; q in parent && q > 1; q = parent[q]) if (parent[q] == root) { print p; break } }'
+}
+
+gps_members() {
+  if [ -r /proc/self/environ ]; then gps_descendants; else gps_tree; fi
+}
+
+# Signals the plugin, its group and its strays. The group exists only once setsid has run, so the pid comes first.
+gps_signal() {
+  # shellcheck disable=SC2046,SC2086
+  kill -s "$1" $gps_leader $(gps_members) 2>/dev/null
+  [ -z "$gps_group" ] || kill -s "$1" -- "-$gps_pid" 2>/dev/null
+}
+
+gps_alive() {
+  [ -n "$gps_leader" ] && kill -0 "$gps_leader" 2>/dev/null && return
+  [ -n "$(gps_members)" ]
+}
+
+# TERM, patience, KILL. Afterwards nothing of the plugin runs, unless the kernel itself holds it.
+gps_stop() {
+  gps_alive || return 0
+  gps_signal TERM
+  gps_naps=$((gps_grace * 10))
+  while [ "$gps_naps" -gt 0 ]; do
+    gps_alive || return 0
+    if sleep 0.1 2>/dev/null; then gps_naps=$((gps_naps - 1)); else sleep 1; gps_naps=$((gps_naps - 10)); fi
+  done
+  gps_signal KILL
+}
+
+# Ends the plugin when no heartbeat has come for a whole lease. Sleeps in a child, so that a signal is heard at once.
+gps_watch() {
+  trap 'gps_renewed=1' USR1
+  trap 'kill "$gps_sleep" 2>/dev/null; exit 0' TERM
+  gps_sleep=
+  while :; do
+    gps_renewed=
+    sleep "$gps_lease" &
+    gps_sleep=$!
+    wait "$gps_sleep"
+    [ -n "$gps_renewed" ] || break
+    kill "$gps_sleep" 2>/dev/null
+  done
+  trap - TERM
+  gps_stop
+}
+
+gps_listen() {
+  while IFS= read -r gps_line <&3; do
+    case $gps_line in
+      heartbeat) [ -z "$gps_watcher" ] || kill -s USR1 "$gps_watcher" 2>/dev/null ;;
+      stop) break ;;
+    esac
+  done
+  gps_stop
+}
+
+umask 077
+gps_launcher=
+until IFS= read -r gps_line || exit 99; [ "$gps_line" = "$gps_end" ]; do
+  gps_launcher=$gps_launcher$gps_line$gps_nl
+done
+exec 3<&0 </dev/null
+gps_make_directory
+
+# The plugin gets a session of its own, so that its group can be killed without killing us. Its program travels through
+# a pipe and printf is the shell's own, so nothing of it is in any argv.
+gps_group=
+command -v setsid >/dev/null 2>&1 && gps_group=setsid
+printf '%s\n%s%s\n' "$gps_end" "$gps_launcher" "$gps_end" |
+  PLUGIN_UNIX_SOCKET_DIR=$gps_dir TMPDIR=$gps_dir $gps_group "$gps_shell" -c "$gps_loader" 3<&- &
+gps_pid=$!
+gps_leader=$gps_pid
+gps_launcher=
+# What a shell says about its children's ends is not the plugin's to say.
+exec >/dev/null 2>&1
+
+# dash has no timed read, so the lease has a process of its own. Until that process listens to USR1, it is ignored;
+# the plugin was started before that, so it does not inherit this.
+gps_watcher=
+if [ "$gps_lease" -gt 0 ]; then
+  trap '' USR1
+  gps_watch 3<&- &
+  gps_watcher=$!
+fi
+gps_listen &
+gps_listener=$!
+exec 3<&-
+
+# A signal interrupts `wait` before the plugin has ended; then we wait again.
+gps_woken=
+trap 'gps_woken=1; gps_stop &' TERM HUP INT
+wait "$gps_pid"
+gps_status=$?
+while [ -n "$gps_woken" ]; do
+  gps_woken=
+  wait "$gps_pid"
+  gps_again=$?
+  [ "$gps_again" -eq 127 ] || gps_status=$gps_again
+done
+
+# The plugin has been reaped: its pid may soon be somebody else's.
+gps_leader=
+trap '' TERM HUP INT
+# shellcheck disable=SC2086
+kill $gps_listener $gps_watcher 2>/dev/null
+gps_stop
+rm -rf -- "$gps_dir"
+exit "$gps_status"

@@ -1,0 +1,11 @@
+export type { ConnectOptions, KeyboardInteractivePrompt } from "./connect/connect-options.ts";
+export type { Destination, DestinationParts } from "./connect/destination.ts";
+export { ConnectionPool, type ConnectionPoolOptions, type Lease } from "./connect/pool.ts";
+// For those who write a runner or a host of their own.
+export { type Address, formatAddress, parseAddress, type TcpAddress, type UnixAddress } from "./contract/address.ts";
+export type { Connection, ExecChannel, Listener } from "./contract/connection.ts";
+export { PluginError, type PluginErrorCode, type PluginErrorDetails } from "./contract/errors.ts";
+export type { AddrTranslator, AttachedRunner, ExitStatus, ReattachFunc, Runner } from "./contract/runner.ts";
+export { LocalRunner, type LocalRunnerOptions } from "./runner/local-runner.ts";
+export type { PluginOptions } from "./runner/plugin-options.ts";
+export { type ConnectionSource, type ForwardOptions, SshRunner, type SshRunnerOptions } from "./runner/ssh-runner.ts";

@@ -1,0 +1,25 @@
+import type { Duplex } from "node:stream";
+import type { Address } from "../contract/address.ts";
+import type { AddrTranslator } from "../contract/runner.ts";
+import type { Exec } from "../exec/run-program.ts";
+import type { StartReport } from "../exec/start-report.ts";
+
+/** Translates addresses of one plugin, until it is closed. */
+export type Translator = AddrTranslator & {
+  /** Connects to an address of the plugin without a listener. */
+  openStream(pluginAddress: Address, signal?: AbortSignal): Promise<Duplex>;
+  close(): Promise<void>;
+};
+
+/** A machine that plugins can run on: one behind SSH, or this one. */
+export interface Box {
+  /** For messages and the plugin's id: `ssh://user@host:port`. */
+  readonly name: string;
+  /** Aborts when the box cannot be reached any more. */
+  readonly lost: AbortSignal;
+  readonly exec: Exec;
+  /** A translator for a plugin that was started. */
+  translator(report: StartReport): Translator;
+  /** Lets go of the box. Never rejects. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,102 @@
+import { type ConnectOptions, checkConnectOptions, isConnectOption } from "../connect/connect-options.ts";
+import { type Destination, parseDestination } from "../connect/destination.ts";
+import { checkPins } from "../connect/host-key-pins.ts";
+import { openConnection } from "../connect/open-connection.ts";
+import type { ConnectionPool } from "../connect/pool.ts";
+import type { Address } from "../contract/address.ts";
+import type { Connection } from "../contract/connection.ts";
+import { PluginError } from "../contract/errors.ts";
+import type { Box } from "./box.ts";
+import { checkNames, PLUGIN_OPTION_NAMES, type PluginOptions, resolvePluginOptions } from "./plugin-options.ts";
+import { type SshBoxOptions, sshBox } from "./ssh-box.ts";
+import { SupervisedRunner } from "./supervised-runner.ts";
+
+/** What of {@link SshRunnerOptions} concerns addresses. */
+export interface ForwardOptions {
+  /**
+   * What the listeners on the host's side are. A unix socket is in a directory that only this account can enter; a TCP
+   * port on 127.0.0.1 can be reached by every user of this machine.
+   * @default "unix"
+   */
+  hostNetwork?: "unix" | "tcp";
+  /** Takes an address of the plugin's that is not on the box's own loopback. @default none is taken */
+  allowAddress?: (address: Address) => boolean;
+}
+
+/** None of the options that say how to connect: somebody else has connected. */
+type NoConnectOptions = { [Name in keyof ConnectOptions]?: never };
+
+/** How an {@link SshRunner} comes to its connection: one of its own, one of a pool's, or a given one. */
+export type ConnectionSource =
+  | ({ destination: Destination; pool?: never; connection?: never } & ConnectOptions)
+  | ({ destination: Destination; pool: ConnectionPool; connection?: never } & NoConnectOptions)
+  | ({ destination?: never; pool?: never; connection: Connection } & NoConnectOptions);
+
+/** Settings of an {@link SshRunner}. */
+export type SshRunnerOptions = PluginOptions & ForwardOptions & ConnectionSource;
+
+/**
+ * Runs a go-plugin plugin on another machine, over SSH.
+ *
+ * The plugin is started by a small supervisor that travels with the request, so nothing but the plugin has to be
+ * installed on the box. It ends with all its descendants on `kill`, when the connection ends, and when the host has
+ * not been heard from for a lease. A connection of its own is closed with the plugin; one of a pool is given back.
+ */
+export class SshRunner extends SupervisedRunner {
+  /** @throws {PluginError} `bad-options`; nothing has been opened then */
+  constructor(options: SshRunnerOptions) {
+    checkNames(options, (name) => NAMES.has(name) || PLUGIN_OPTION_NAMES.includes(name) || isConnectOption(name));
+    const openBox = boxOpener(options);
+    super(resolvePluginOptions(options), openBox);
+  }
+}
+
+const NAMES = new Set<string>(["destination", "pool", "connection", "hostNetwork", "allowAddress"]);
+
+function boxOpener(options: SshRunnerOptions): (signal: AbortSignal) => Promise<Box> {
+  const forward = forwardOptions(options);
+  const { destination, pool, connection } = options as { [K in "destination" | "pool" | "connection"]?: unknown };
+  if (options.connection) {
+    if (destination !== undefined || pool !== undefined) refuseTogether("connection", "destination` and `pool");
+    const given = options.connection;
+    // It belongs to the caller, who closes it.
+    return async () => sshBox(given, forward, async () => {});
+  }
+  if (destination === undefined || connection !== undefined) {
+    throw new PluginError("bad-options", "A runner needs a `destination`, or a `connection`.");
+  }
+  const target = parseDestination(options.destination as Destination);
+  if (options.pool) {
+    const set = Object.keys(options).find(isConnectOption);
+    if (set) refuseTogether(set, "pool", "Give it to the pool's constructor.");
+    const shared = options.pool;
+    return async (signal) => {
+      const lease = await shared.lease(target, signal);
+      return sshBox(lease.connection, forward, async () => lease.release());
+    };
+  }
+  const connect: ConnectOptions = Object.fromEntries(Object.entries(options).filter(([name]) => isConnectOption(name)));
+  checkConnectOptions(connect);
+  checkPins(connect.hostKeyFingerprints);
+  return async (signal) => {
+    const own = await openConnection(target, connect, signal);
+    return sshBox(own, forward, () => own.close());
+  };
+}
+
+function forwardOptions({ hostNetwork = "unix", allowAddress }: ForwardOptions): SshBoxOptions {
+  if (hostNetwork !== "unix" && hostNetwork !== "tcp") {
+    throw new PluginError(
+      "bad-options",
+      `\`hostNetwork\` must be "unix" or "tcp", not ${JSON.stringify(hostNetwork)}.`,
+    );
+  }
+  if (allowAddress !== undefined && typeof allowAddress !== "function") {
+    throw new PluginError("bad-options", "`allowAddress` must be a function that takes an address and says yes or no.");
+  }
+  return { hostNetwork, allowAddress };
+}
+
+function refuseTogether(one: string, other: string, hint = ""): never {
+  throw new PluginError("bad-options", `\`${one}\` and \`${other}\` exclude each other.`, { hint });
+}

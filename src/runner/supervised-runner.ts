@@ -1,0 +1,214 @@
+import { type Duplex, PassThrough } from "node:stream";
+import createDebug from "debug";
+import type { Address } from "../contract/address.ts";
+import { PluginError } from "../contract/errors.ts";
+import type { ExitStatus, Runner } from "../contract/runner.ts";
+import { variablesToScrub } from "../exec/environment.ts";
+import { describeExit } from "../exec/exit-status.ts";
+import { runProgram } from "../exec/run-program.ts";
+import { SupervisedProcess } from "../exec/supervised-process.ts";
+import { within } from "../lifetime/deadline.ts";
+import { later } from "../lifetime/later.ts";
+import { Lifetime } from "../lifetime/lifetime.ts";
+import type { Box, Translator } from "./box.ts";
+import { diagnosisText, type Facts, notes, whyNotStarted } from "./diagnosis.ts";
+import type { ResolvedPluginOptions } from "./plugin-options.ts";
+
+const debug = createDebug("go-plugin-ssh:runner");
+
+/** Looking at the box is a courtesy to whoever reads the error; it must not keep them waiting. */
+const INSPECT_MS = 5_000;
+/** What a shell answers for a program that it could not execute; 2 is a binary that it took for a script. */
+const NOT_EXECUTED = new Set([2, 126, 127]);
+
+/** A {@link Runner} for any {@link Box}: the whole story of one plugin on it. */
+export class SupervisedRunner implements Runner {
+  readonly stdout = new PassThrough();
+  readonly stderr = new PassThrough();
+  readonly #options: ResolvedPluginOptions;
+  readonly #openBox: (signal: AbortSignal) => Promise<Box>;
+  readonly #lifetime = new Lifetime();
+  readonly #killed = new AbortController();
+  readonly #ended = later<ExitStatus>();
+  #box: Box | undefined;
+  #process: SupervisedProcess | undefined;
+  #translator: Translator | undefined;
+  #starting: Promise<void> | undefined;
+  #killing: Promise<void> | undefined;
+  #facts: Facts | undefined;
+  #exit: ExitStatus | undefined;
+  #id = "";
+
+  constructor(options: ResolvedPluginOptions, openBox: (signal: AbortSignal) => Promise<Box>) {
+    this.#options = options;
+    this.#openBox = openBox;
+    // Nobody has to listen to these for the process to live.
+    this.stdout.on("error", () => {});
+    this.stderr.on("error", () => {});
+  }
+
+  get id(): string {
+    return this.#id;
+  }
+
+  get name(): string {
+    return this.#options.command[0] ?? "";
+  }
+
+  async start(signal?: AbortSignal): Promise<void> {
+    if (this.#killing) throw new PluginError("closed", "The plugin was killed before it was started.");
+    if (this.#starting)
+      throw new PluginError("closed", "A runner starts one plugin, once.", { hint: "Make a new runner." });
+    this.#starting = within({ signal, until: [this.#killed.signal] }, (over) => this.#start(over));
+    try {
+      await this.#starting;
+    } catch (failure) {
+      this.#ended.reject(failure);
+      this.#endStreams();
+      // What the start left behind ends by itself or with `kill`; whoever waits for the start need not wait for it.
+      this.#tidy().catch((other) => debug("after a failed start: %s", other.message));
+      throw failure;
+    }
+  }
+
+  async #start(over: AbortSignal): Promise<void> {
+    const box = await this.#lifetime.own(await this.#openBox(over), (opened) => opened.close());
+    this.#box = box;
+    const process = new SupervisedProcess({
+      spec: { ...this.#options, scrub: variablesToScrub(this.#options.environment) },
+      exec: box.exec,
+      lost: box.lost,
+      stdout: this.stdout,
+      stderr: this.stderr,
+      heartbeatIntervalMs: this.#options.leaseMs > 0 ? this.#options.heartbeatIntervalMs : 0,
+    });
+    this.#process = process;
+    try {
+      const report = await process.start({ signal: over, timeoutMs: this.#options.startTimeoutMs });
+      this.#translator = await this.#lifetime.own(box.translator(report), (translator) => translator.close());
+      this.#id = `${box.name}#${report.pid}`;
+      this.#follow(process);
+    } catch (failure) {
+      if (!(failure instanceof PluginError) || failure.code !== "plugin-not-started" || box.lost.aborted) throw failure;
+      throw await this.#withFacts(failure, over);
+    }
+  }
+
+  /** Latches the end, and lets go of everything when it comes. */
+  #follow(process: SupervisedProcess): void {
+    process.exited
+      .then(async (exit) => {
+        this.#exit = exit;
+        await this.#postMortem(exit, process);
+        this.#ended.resolve(exit);
+      })
+      .catch((failure) => this.#ended.reject(failure))
+      .finally(() => this.#tidy().catch((failure) => debug("%s: %s", this.#id, failure.message)));
+  }
+
+  /** A program that ended without a word may never have run: then its end is that it did not start. */
+  async #postMortem(exit: ExitStatus, process: SupervisedProcess): Promise<void> {
+    if (process.said("stdout") !== "" || this.#killing) return;
+    this.#facts = await this.#inspect();
+    const why = exit.code !== null && NOT_EXECUTED.has(exit.code) ? whyNotStarted(this.#facts) : undefined;
+    if (!why) return;
+    const stderr = process.said("stderr").trimEnd();
+    throw new PluginError(
+      "plugin-not-started",
+      [
+        `${JSON.stringify(this.name)} was not started: ${why.what}. It ended with ${describeExit(exit)}.`,
+        ...notes(this.#facts),
+        ...(stderr === "" ? [] : ["The box's shell said:", stderr.replace(/^/gm, "  ")]),
+      ].join("\n"),
+      { hint: why.hint },
+    );
+  }
+
+  async wait(signal?: AbortSignal): Promise<ExitStatus> {
+    return within({ signal }, () => this.#ended.promise);
+  }
+
+  kill(signal?: AbortSignal): Promise<void> {
+    this.#killing ??= this.#kill();
+    this.#killing.catch(() => {});
+    const killing = this.#killing;
+    return within({ signal }, () => killing);
+  }
+
+  async #kill(): Promise<void> {
+    const reason = new PluginError("closed", "The plugin was killed.");
+    this.#killed.abort(reason);
+    await this.#starting?.catch(() => {});
+    await this.#tidy();
+    this.#ended.reject(reason);
+    this.#endStreams();
+  }
+
+  /** `kill`, for `await using`. A lost connection is no failure here: those who waited were told. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill().catch((failure) => {
+      if (failure.code !== "connection-lost") throw failure;
+    });
+  }
+
+  async diagnose(signal?: AbortSignal): Promise<string> {
+    this.#facts ??= await this.#inspect(signal);
+    const exit = this.#exit ? describeExit(this.#exit) : "";
+    return diagnosisText(this.#facts, exit, this.#process?.said("stderr") ?? "");
+  }
+
+  async pluginToHost(pluginAddress: Address, signal?: AbortSignal): Promise<Address> {
+    return this.#running().pluginToHost(pluginAddress, signal);
+  }
+
+  async hostToPlugin(hostAddress: Address, signal?: AbortSignal): Promise<Address> {
+    return this.#running().hostToPlugin(hostAddress, signal);
+  }
+
+  async openStream(pluginAddress: Address, signal?: AbortSignal): Promise<Duplex> {
+    return this.#running().openStream(pluginAddress, signal);
+  }
+
+  #running(): Translator {
+    if (this.#box?.lost.aborted) throw this.#box.lost.reason;
+    if (this.#killing) throw new PluginError("closed", "The plugin was killed.");
+    if (this.#exit) throw new PluginError("plugin-exited", `The plugin has ended with ${describeExit(this.#exit)}.`);
+    if (this.#translator) return this.#translator;
+    throw new PluginError("closed", "The plugin is not running.", { hint: "Start it first." });
+  }
+
+  /** Ends the plugin, then everything that was made for it. The first failure counts, after all was tried. */
+  async #tidy(): Promise<void> {
+    try {
+      await this.#process?.stop();
+    } finally {
+      await this.#lifetime.close();
+    }
+  }
+
+  #endStreams(): void {
+    this.stdout.end();
+    this.stderr.end();
+  }
+
+  async #inspect(signal?: AbortSignal): Promise<Facts> {
+    const box = this.#box;
+    if (!box || box.lost.aborted) return {};
+    const variables = { gps_command: this.name, gps_cd: this.#options.directory ?? "" };
+    return runProgram(box.exec, "inspect.sh", variables, { signal, timeoutMs: INSPECT_MS }).catch((failure) => {
+      debug("%s: could not look at the box: %s", this.#id, failure.message);
+      return {};
+    });
+  }
+
+  async #withFacts(failure: PluginError, over: AbortSignal): Promise<PluginError> {
+    this.#facts = await this.#inspect(over);
+    const known = notes(this.#facts);
+    if (known.length === 0) return failure;
+    const what = failure.message.slice(
+      `[${failure.code}] `.length,
+      failure.hint ? -failure.hint.length - 1 : undefined,
+    );
+    return new PluginError(failure.code, [what, ...known].join("\n"), { hint: failure.hint, cause: failure.cause });
+  }
+}

@@ -1,0 +1,56 @@
+import { connect, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import createDebug from "debug";
+import { type Address, formatAddress } from "../contract/address.ts";
+import type { Connection } from "../contract/connection.ts";
+import { join } from "../lifetime/join.ts";
+import type { Forward } from "./forward-to-plugin.ts";
+
+const debug = createDebug("go-plugin-ssh:forward");
+
+/** Nobody tells a translator that a host's listener is gone; these say so. */
+const NOBODY_LISTENS = new Set(["ENOENT", "ECONNREFUSED"]);
+
+/**
+ * Has the box listen for the plugin, and makes one connection to the host for each that arrives. When it resolves,
+ * the plugin can connect. When nothing listens on the host's side any more, the forward undoes itself.
+ *
+ * @param at where on the box to listen; port 0 takes any free one
+ * @param onGone called when it undid itself
+ */
+export async function forwardToHost(
+  connection: Connection,
+  at: Address,
+  host: Address,
+  onGone: () => void,
+  signal?: AbortSignal,
+): Promise<Forward> {
+  const sockets = new Set<Socket>();
+  const arrived = (stream: Duplex) => {
+    const socket =
+      host.network === "unix" ? connect({ path: host.path, allowHalfOpen: true }) : dialTcp(host.host, host.port);
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", (failure: NodeJS.ErrnoException) => {
+      debug("%s: %s", formatAddress(host), failure.message);
+      if (!NOBODY_LISTENS.has(failure.code ?? "")) return;
+      void forward.close();
+      onGone();
+    });
+    join(socket, stream);
+  };
+  const listener = await connection.listen(at, arrived, signal);
+  const forward: Forward = {
+    address: listener.address,
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      await listener.close();
+    },
+  };
+  debug("%s is reached from the box at %s", formatAddress(host), formatAddress(listener.address));
+  return forward;
+}
+
+function dialTcp(host: string, port: number): Socket {
+  return connect({ host: host || "127.0.0.1", port, noDelay: true, allowHalfOpen: true });
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: ["test/tiers/required.ts"],
+    reporters: ["default", "./test/tiers/reporter.ts"],
+    pool: "forks",
+    // Real servers and real plugins start in these tests; a limit is there to end a hang, not to measure.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    retry: 0,
+    allowOnly: false,
+  },
+});
