@@ -1,0 +1,32 @@
+// Builds dist/: the library file by file with its types, and the executable as one file, because its start-up time is
+// paid at every start of a plugin.
+import { execFileSync } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const top = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(top, "dist");
+const require = createRequire(import.meta.url);
+
+rmSync(dist, { recursive: true, force: true });
+const tsc = join(dirname(require.resolve("typescript/package.json")), "bin", "tsc");
+execFileSync(process.execPath, [tsc, "-p", join(top, "tsconfig.build.json")], { stdio: "inherit" });
+
+// The programs that run on the box are files of their own; the executable looks for them beside itself.
+for (const name of readdirSync(join(top, "src", "exec")).filter((one) => one.endsWith(".sh"))) {
+  mkdirSync(join(dist, "exec"), { recursive: true });
+  cpSync(join(top, "src", "exec", name), join(dist, "exec", name));
+  cpSync(join(top, "src", "exec", name), join(dist, name));
+}
+
+const options = { bundle: true, platform: "node", target: "node20", format: "esm", logLevel: "warning" };
+await build({
+  ...options,
+  entryPoints: [join(top, "src", "cli", "main.ts")],
+  outfile: join(dist, "go-plugin-ssh.js"),
+  external: ["ssh2", "p-queue", "debug"],
+});
+chmodSync(join(dist, "go-plugin-ssh.js"), 0o755);

@@ -1,0 +1,3 @@
+export { Client } from "./client/client.ts";
+export type { ClientOptions, HandshakeConfig } from "./client/client-options.ts";
+export type { GrpcTarget } from "./client/grpc-target.ts";

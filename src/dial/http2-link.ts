@@ -1,0 +1,134 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type OutgoingHttpHeaders,
+} from "node:http2";
+import type { Duplex } from "node:stream";
+import { Code, ConnectError } from "@connectrpc/connect";
+import createDebug from "debug";
+import { PluginError } from "../contract/errors.ts";
+import { later } from "../lifetime/later.ts";
+
+const debug = createDebug("go-plugin-ssh:dial");
+
+/** HTTP/2 begins with 64 KiB in flight, which is 0.65 MB/s at a round trip of 100 ms. */
+const STREAM_WINDOW = 8 * 1024 * 1024;
+const CONNECTION_WINDOW = 16 * 1024 * 1024;
+/** In megabytes. Node refuses streams past 10, and gRPC plugins send messages larger than that. */
+const SESSION_MEMORY = 4096;
+
+type State =
+  | { is: "idle" }
+  | { is: "connecting"; session: Promise<ClientHttp2Session> }
+  | { is: "ready"; session: ClientHttp2Session }
+  | { is: "closed"; reason: PluginError };
+
+/**
+ * One HTTP/2 connection to a plugin, made anew when it was lost, over whatever stream `open` gives. It is what
+ * Connect's transport calls a session manager.
+ */
+export class Http2Link {
+  readonly authority: string;
+  readonly #open: (signal: AbortSignal) => Promise<Duplex>;
+  readonly #over = new AbortController();
+  #state: State = { is: "idle" };
+
+  /** @param authority `http://localhost`, or `https://localhost` if `open` gives a stream with TLS */
+  constructor(authority: string, open: (signal: AbortSignal) => Promise<Duplex>) {
+    this.authority = authority;
+    this.#open = open;
+  }
+
+  /** When it resolves there is a connection. */
+  async connect(): Promise<void> {
+    await this.#session();
+  }
+
+  /** Begins a request, on the connection that there is or on a new one. */
+  async request(
+    method: string,
+    path: string,
+    headers: OutgoingHttpHeaders,
+    options: object,
+  ): Promise<ClientHttp2Stream> {
+    for (;;) {
+      const session = await this.#session().catch((failure) => {
+        throw unavailable(failure);
+      });
+      try {
+        return session.request({ ...headers, ":method": method, ":path": path }, options);
+      } catch (failure) {
+        // The connection may have gone between the two lines above; then another one is made.
+        if (!session.closed && !session.destroyed) throw failure;
+      }
+    }
+  }
+
+  /** Connect tells when bytes arrive, for keep-alive; SSH has its own. */
+  notifyResponseByteRead(): void {}
+
+  /** Ends the connection; requests fail from now on, those under way too. */
+  close(reason: PluginError): void {
+    const state = this.#state;
+    if (state.is === "closed") return;
+    this.#state = { is: "closed", reason };
+    this.#over.abort(reason);
+    // Without a code, Node ends the streams as if they were complete, and calls would wait for an answer for ever.
+    if (state.is === "ready") state.session.destroy(unavailable(reason), constants.NGHTTP2_CANCEL);
+  }
+
+  async #session(): Promise<ClientHttp2Session> {
+    const state = this.#state;
+    if (state.is === "closed") throw state.reason;
+    if (state.is === "connecting") return state.session;
+    if (state.is === "ready" && !state.session.closed && !state.session.destroyed) return state.session;
+    const session = this.#connect();
+    this.#state = { is: "connecting", session };
+    try {
+      const ready = await session;
+      if (this.#isClosed(this.#state)) ready.destroy(undefined, constants.NGHTTP2_CANCEL);
+      else this.#state = { is: "ready", session: ready };
+      return ready;
+    } catch (failure) {
+      if (!this.#isClosed(this.#state)) this.#state = { is: "idle" };
+      throw failure;
+    }
+  }
+
+  #isClosed(state: State): boolean {
+    return state.is === "closed";
+  }
+
+  async #connect(): Promise<ClientHttp2Session> {
+    const stream = await this.#open(this.#over.signal);
+    const session = connect(this.authority, {
+      createConnection: () => stream,
+      settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
+      maxSessionMemory: SESSION_MEMORY,
+    });
+    const ready = later<ClientHttp2Session>();
+    const lost = (cause?: Error) => {
+      ready.reject(
+        new PluginError("connection-lost", "The plugin closed the connection before the first call.", { cause }),
+      );
+    };
+    session.on("error", (failure) => {
+      debug("%s", failure.message);
+      lost(failure);
+    });
+    session.on("close", () => lost());
+    session.on("goaway", (code) => debug("goaway %d", code));
+    session.once("connect", () => {
+      session.setLocalWindowSize(CONNECTION_WINDOW);
+      ready.resolve(session);
+    });
+    return ready.promise;
+  }
+}
+
+/** What a caller of a method sees: gRPC's word for a server that is not there, with our error as its cause. */
+function unavailable(failure: Error): ConnectError {
+  return new ConnectError(failure.message, Code.Unavailable, undefined, undefined, failure);
+}

@@ -1,0 +1,88 @@
+import { execFile, spawnSync } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const MODULE = fileURLToPath(new URL("./go", import.meta.url));
+const CACHE = fileURLToPath(new URL("../../.cache/go-plugins", import.meta.url));
+const BUILD_TIMEOUT_MS = 5 * 60_000;
+
+/** Same bytes from the same sources wherever they lie, and no need for a C compiler or a libc on the box. */
+const BUILD = ["build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"];
+const ENVIRONMENT = { ...process.env, CGO_ENABLED: "0" };
+
+let go: boolean | undefined;
+let kv: Promise<string> | undefined;
+
+/** Whether there is a Go that can build the plugins: one that is not older than their `go.mod` asks for. */
+export function hasGo(): boolean {
+  go ??= spawnSync("go", ["list", "-m"], { cwd: MODULE, timeout: 60_000, stdio: "ignore" }).status === 0;
+  return go;
+}
+
+/**
+ * The absolute path of the plugin `kv`, which is built if it was not yet built from these sources. May be called at
+ * once from several processes: each puts a whole file in place. A failed build is tried again by the next call.
+ *
+ * The first build on a machine downloads Go modules.
+ */
+export function buildKv(): Promise<string> {
+  kv ??= build("kv").catch((failure) => {
+    kv = undefined;
+    throw failure;
+  });
+  return kv;
+}
+
+async function build(program: string): Promise<string> {
+  const directory = join(CACHE, await fingerprint());
+  const path = join(directory, program);
+  if (existsSync(path)) return path;
+  await mkdir(directory, { recursive: true });
+  const unfinished = join(directory, `.${program}-${randomUUID()}`);
+  try {
+    await runGo([...BUILD, "-o", unfinished, `./${program}`], BUILD_TIMEOUT_MS);
+    await rename(unfinished, path);
+  } finally {
+    await rm(unfinished, { force: true });
+  }
+  return path;
+}
+
+/** Changes with the sources, the versions of the modules, the compiler and the way of building. */
+async function fingerprint(): Promise<string> {
+  const hash = createHash("sha256").update(JSON.stringify(BUILD));
+  hash.update(await runGo(["env", "GOVERSION", "GOOS", "GOARCH"], 60_000));
+  const files = await readdir(MODULE, { recursive: true, withFileTypes: true });
+  const paths = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
+  for (const path of paths.sort()) {
+    const content = await readFile(path);
+    hash.update(`${path.slice(MODULE.length)} ${content.length}\n`).update(content);
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+async function runGo(args: readonly string[], timeoutMs: number): Promise<string> {
+  try {
+    const options = { cwd: MODULE, env: ENVIRONMENT, timeout: timeoutMs, maxBuffer: 16 * 1024 * 1024 };
+    return (await promisify(execFile)("go", args, options)).stdout;
+  } catch (failure) {
+    throw new Error(explain(args, failure as GoFailure, timeoutMs), { cause: failure });
+  }
+}
+
+/** What `execFile` rejects with. */
+interface GoFailure extends Error {
+  killed?: boolean;
+  stderr?: string;
+}
+
+function explain(args: readonly string[], failure: GoFailure, timeoutMs: number): string {
+  const what = `\`go ${args.join(" ")}\` in test/plugins/go`;
+  return failure.killed
+    ? `${what} took longer than ${timeoutMs} ms. Its first run downloads modules: is their proxy reachable?\n${failure.stderr}`
+    : `${what} failed.\n${failure.stderr || failure.message}`;
+}
