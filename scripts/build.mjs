@@ -28,5 +28,15 @@ await build({
   entryPoints: [join(top, "src", "cli", "main.ts")],
   outfile: join(dist, "go-plugin-ssh.js"),
   external: ["ssh2", "p-queue", "debug"],
+  // Commander is CommonJS and asks for Node's own modules in that way.
+  banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
 });
 chmodSync(join(dist, "go-plugin-ssh.js"), 0o755);
+
+// The demonstration's plugin travels in one variable of the environment, so it must be small.
+await build({
+  ...options,
+  entryPoints: [join(top, "src", "demo", "plugin", "main.ts")],
+  outfile: join(dist, "demo-plugin.js"),
+  minify: true,
+});

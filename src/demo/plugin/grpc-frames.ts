@@ -1,0 +1,39 @@
+import type { Readable } from "node:stream";
+
+/** A gRPC message on the wire: a byte for compression, four for the length, then the message (gRPC over HTTP/2). */
+const HEADER = 5;
+
+/** Puts a message into a gRPC frame, not compressed. */
+export function frame(message: Uint8Array): Buffer {
+  const header = Buffer.alloc(HEADER);
+  header.writeUInt32BE(message.length, 1);
+  return Buffer.concat([header, message]);
+}
+
+/** The one message of a stream that carries one. */
+export async function readMessage(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).subarray(HEADER);
+}
+
+/** A message whose field 1 is a string: `Text`. */
+export function text(value: string): Buffer {
+  const bytes = Buffer.from(value);
+  const length: number[] = [];
+  let rest = bytes.length;
+  for (; rest > 0x7f; rest >>>= 7) length.push((rest & 0x7f) | 0x80);
+  return bytes.length === 0 ? bytes : Buffer.concat([Buffer.of(0x0a, ...length, rest), bytes]);
+}
+
+/** Field 1 of a message: a string of `Text`, or the number of `Amount`. */
+export function fieldOne(message: Buffer): { string: string; number: number } {
+  let at = 1;
+  let value = 0;
+  for (let shift = 0; at < message.length; shift += 7) {
+    const byte = message[at++] ?? 0;
+    value |= (byte & 0x7f) << shift;
+    if (byte < 0x80) break;
+  }
+  return { number: value, string: message.subarray(at, at + value).toString() };
+}
