@@ -10,6 +10,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import createDebug from "debug";
 import { PluginError } from "../contract/errors.ts";
 import { later } from "../lifetime/later.ts";
+import { responseChunks } from "./response-chunks.ts";
 
 const debug = createDebug("go-plugin-ssh:dial");
 
@@ -58,7 +59,8 @@ export class Http2Link {
         throw unavailable(failure);
       });
       try {
-        return session.request({ ...headers, ":method": method, ":path": path }, options);
+        const stream = session.request({ ...headers, ":method": method, ":path": path }, options);
+        return Object.defineProperty(stream, Symbol.asyncIterator, { value: () => responseChunks(stream) });
       } catch (failure) {
         // The connection may have gone between the two lines above; then another one is made.
         if (!session.closed && !session.destroyed) throw failure;

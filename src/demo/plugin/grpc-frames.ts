@@ -11,10 +11,15 @@ export function frame(message: Uint8Array): Buffer {
 }
 
 /** The one message of a stream that carries one. */
-export async function readMessage(stream: Readable): Promise<Buffer> {
+export function readMessage(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).subarray(HEADER);
+  return new Promise((resolve, reject) => {
+    // By events: in some versions of Node 24 and 26 an HTTP/2 stream's iterator fails for what arrived in one go.
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("end", () => resolve(Buffer.concat(chunks).subarray(HEADER)));
+    stream.on("error", reject);
+    stream.on("close", () => reject(new RangeError("the message broke off")));
+  });
 }
 
 /** A message whose field 1 is a string: `Text`. */
