@@ -1,3 +1,4 @@
+export { connect } from "./connect/connect.ts";
 export type { ConnectOptions, KeyboardInteractivePrompt } from "./connect/connect-options.ts";
 export type { Destination, DestinationParts } from "./connect/destination.ts";
 export { ConnectionPool, type ConnectionPoolOptions, type Lease } from "./connect/pool.ts";

@@ -1,7 +1,6 @@
-import { type ConnectOptions, checkConnectOptions, isConnectOption } from "../connect/connect-options.ts";
+import { prepareConnect } from "../connect/connect.ts";
+import { type ConnectOptions, isConnectOption } from "../connect/connect-options.ts";
 import { type Destination, parseDestination } from "../connect/destination.ts";
-import { checkPins } from "../connect/host-key-pins.ts";
-import { openConnection } from "../connect/open-connection.ts";
 import type { ConnectionPool } from "../connect/pool.ts";
 import type { Address } from "../contract/address.ts";
 import type { Connection } from "../contract/connection.ts";
@@ -65,21 +64,22 @@ function boxOpener(options: SshRunnerOptions): (signal: AbortSignal) => Promise<
   if (destination === undefined || connection !== undefined) {
     throw new PluginError("bad-options", "A runner needs a `destination`, or a `connection`.");
   }
-  const target = parseDestination(options.destination as Destination);
   if (options.pool) {
     const set = Object.keys(options).find(isConnectOption);
     if (set) refuseTogether(set, "pool", "Give it to the pool's constructor.");
     const shared = options.pool;
+    const target = parseDestination(options.destination);
     return async (signal) => {
       const lease = await shared.lease(target, signal);
       return sshBox(lease.connection, forward, async () => lease.release());
     };
   }
-  const connect: ConnectOptions = Object.fromEntries(Object.entries(options).filter(([name]) => isConnectOption(name)));
-  checkConnectOptions(connect);
-  checkPins(connect.hostKeyFingerprints);
+  const connectOptions: ConnectOptions = Object.fromEntries(
+    Object.entries(options).filter(([name, value]) => isConnectOption(name) && value !== undefined),
+  );
+  const connect = prepareConnect(options.destination as Destination, connectOptions);
   return async (signal) => {
-    const own = await openConnection(target, connect, signal);
+    const own = await connect(signal);
     return sshBox(own, forward, () => own.close());
   };
 }
