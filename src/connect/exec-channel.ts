@@ -25,6 +25,11 @@ export function execChannel(channel: ClientChannel, lost: AbortSignal): ExecChan
     stdout: channel,
     stderr: channel.stderr,
     exited,
+    closed: new Promise((resolve) => {
+      channel.on("close", resolve);
+      if (lost.aborted) resolve(undefined);
+      exited.then(() => lost.aborted && resolve(undefined));
+    }),
     signal: (name) => channel.signal(name),
     close: () => channel.close(),
   };

@@ -12,6 +12,8 @@ export interface ExecChannel {
    * the command did. Never rejects.
    */
   readonly exited: Promise<ExitStatus | undefined>;
+  /** Resolves when the channel is over for both sides, so that it no longer counts as a session. Never rejects. */
+  readonly closed: Promise<unknown>;
   /** Asks the other side to signal the command, `"TERM"` for example. Servers may ignore it. */
   signal(name: string): void;
   /** Ends the channel. The command may live on: no server is bound to end it. */

@@ -13,6 +13,10 @@ export interface MarkedStream {
   readonly noise: Tail;
   /** The end of what the plugin itself has written. */
   readonly output: Tail;
+  /** Resolves when the stream has ended and all of it was passed on; not before the reader has made room for it. */
+  readonly passedOn: Promise<void>;
+  /** Ends the plugin's stream now. What still comes is read and thrown away, so that nothing is held open for it. */
+  cut(): void;
 }
 
 /**
@@ -25,15 +29,17 @@ export function afterMark(source: Readable, mark: string, plugin: Writable): Mar
   const noise = new Tail();
   const output = new Tail();
   const search = new MarkSearch(mark, noise, report);
+  const over = later<void>();
 
   const finish = () => {
     search.end();
     if (!plugin.destroyed) plugin.end();
+    over.resolve();
   };
   const forward = (chunk: Buffer) => {
     if (chunk.length === 0) return;
     output.push(chunk);
-    if (plugin.destroyed) return;
+    if (plugin.destroyed || plugin.writableEnded) return;
     if (!plugin.write(chunk)) source.pause();
   };
   source.on("data", (chunk: Buffer) => forward(search.done ? chunk : search.take(chunk)));
@@ -43,7 +49,11 @@ export function afterMark(source: Readable, mark: string, plugin: Writable): Mar
   plugin.on("drain", () => source.resume());
   plugin.on("close", () => source.resume());
   plugin.on("error", () => source.resume());
-  return { report: report.promise, noise, output };
+  const cut = () => {
+    finish();
+    source.resume();
+  };
+  return { report: report.promise, noise, output, passedOn: over.promise, cut };
 }
 
 class MarkSearch {

@@ -6,7 +6,7 @@ import type { ExitStatus } from "../contract/runner.ts";
 import { within } from "../lifetime/deadline.ts";
 import { type Later, later } from "../lifetime/later.ts";
 import type { Tail } from "../lifetime/tail.ts";
-import { afterMark } from "./after-mark.ts";
+import { afterMark, type MarkedStream } from "./after-mark.ts";
 import { asPluginExit, describeExit } from "./exit-status.ts";
 import { type LaunchSpec, launch } from "./launch.ts";
 import { EXEC_REQUEST } from "./loader.ts";
@@ -17,6 +17,8 @@ const debug = createDebug("go-plugin-ssh:exec");
 
 /** What the way back from the box may take besides what the supervisor needs. */
 const ANSWER_MS = 3_000;
+/** How long a session that is over may take to be given up by the server. */
+const FREED_MS = 1_000;
 
 /** What a supervised process needs to know. */
 export interface SupervisedProcessOptions {
@@ -44,7 +46,7 @@ export class SupervisedProcess {
   #report: StartReport | undefined;
   #stopping: Promise<void> | undefined;
   #isGone = false;
-  #output: { stdout: Tail; stderr: Tail } | undefined;
+  #output: { stdout: MarkedStream; stderr: MarkedStream } | undefined;
 
   constructor(options: SupervisedProcessOptions) {
     this.#options = options;
@@ -62,7 +64,18 @@ export class SupervisedProcess {
 
   /** The end of what the plugin has written to a stream, safe to print. */
   said(stream: "stdout" | "stderr"): string {
-    return String(this.#output?.[stream] ?? "");
+    return String(this.#output?.[stream].output ?? "");
+  }
+
+  /** Resolves when all that the plugin has written was passed on, which a slow reader may hold up for ever. */
+  async passedOn(): Promise<void> {
+    await Promise.all([this.#output?.stdout.passedOn, this.#output?.stderr.passedOn]);
+  }
+
+  /** Ends the plugin's streams now; what is still under way is thrown away. */
+  cutOutput(): void {
+    this.#output?.stdout.cut();
+    this.#output?.stderr.cut();
   }
 
   /**
@@ -101,7 +114,7 @@ export class SupervisedProcess {
     const out = afterMark(channel.stdout, mark, stdout);
     const err = afterMark(channel.stderr, mark, stderr);
     noise.push(out.noise, err.noise);
-    this.#output = { stdout: out.output, stderr: err.output };
+    this.#output = { stdout: out, stderr: err };
     channel.stdin.write(text);
 
     const line = await out.report;
@@ -149,8 +162,8 @@ export class SupervisedProcess {
   async #stop(): Promise<void> {
     this.#giveUp.abort(new PluginError("closed", "The plugin was killed while it was being started."));
     await this.#opening;
-    if (this.#isGone) return;
     const channel = this.#channel;
+    if (channel && this.#isGone) return this.#freed(channel);
     if (!channel) return this.#end(new PluginError("closed", "The plugin was killed before it was started."));
 
     const patienceMs = this.#options.spec.killGraceMs + ANSWER_MS;
@@ -161,7 +174,7 @@ export class SupervisedProcess {
     ];
     for (const [rung, act, patience] of ladder) {
       act();
-      if (await this.#gone(channel, patience)) return;
+      if (await this.#gone(channel, patience)) return this.#freed(channel);
       debug("pid %d survived: %s", this.#report?.pid, rung);
     }
     await this.#endRecorded(channel);
@@ -176,6 +189,11 @@ export class SupervisedProcess {
     });
     if (status === undefined) throw this.#cannotKnow(channelClosed());
     return status !== "not yet";
+  }
+
+  /** The session's place on the connection is free for another plugin. Unread output may hold it up, but not us. */
+  async #freed(channel: ExecChannel): Promise<void> {
+    await within({ timeoutMs: FREED_MS, until: [this.#options.lost] }, () => channel.closed).catch(() => {});
   }
 
   /** The last rung: a channel of its own, and the process by its pid and start time. */

@@ -70,6 +70,19 @@ gps_alive() {
   [ -n "$(gps_members)" ]
 }
 
+# Sleeps in a child, so that a trap runs at once; the trap of those who may be ended meanwhile ends that child too.
+gps_nap() {
+  sleep "$1" 2>/dev/null &
+  gps_sleeper=$!
+  wait "$gps_sleeper"
+}
+
+# shellcheck disable=SC2317
+gps_leave() {
+  kill "$gps_sleeper" 2>/dev/null
+  exit 0
+}
+
 # TERM, patience, KILL. Afterwards nothing of the plugin runs, unless the kernel itself holds it.
 gps_stop() {
   gps_alive || return 0
@@ -77,25 +90,28 @@ gps_stop() {
   gps_naps=$((gps_grace * 10))
   while [ "$gps_naps" -gt 0 ]; do
     gps_alive || return 0
-    if sleep 0.1 2>/dev/null; then gps_naps=$((gps_naps - 1)); else sleep 1; gps_naps=$((gps_naps - 10)); fi
+    gps_naps=$((gps_naps - 1))
+    # A sleep that knows no tenths fails at once; one that a signal ended has slept long enough.
+    gps_nap 0.1
+    gps_slept=$?
+    if [ "$gps_slept" -gt 0 ] && [ "$gps_slept" -le 128 ]; then
+      gps_nap 1
+      gps_naps=$((gps_naps - 9))
+    fi
   done
   gps_signal KILL
 }
 
-# Ends the plugin when no heartbeat has come for a whole lease. Sleeps in a child, so that a signal is heard at once.
+# Ends the plugin when no heartbeat has come for a whole lease.
 gps_watch() {
   trap 'gps_renewed=1' USR1
-  trap 'kill "$gps_sleep" 2>/dev/null; exit 0' TERM
-  gps_sleep=
+  trap gps_leave TERM
   while :; do
     gps_renewed=
-    sleep "$gps_lease" &
-    gps_sleep=$!
-    wait "$gps_sleep"
+    gps_nap "$gps_lease"
     [ -n "$gps_renewed" ] || break
-    kill "$gps_sleep" 2>/dev/null
+    kill "$gps_sleeper" 2>/dev/null
   done
-  trap - TERM
   gps_stop
 }
 
@@ -106,6 +122,7 @@ gps_listen() {
       stop) break ;;
     esac
   done
+  trap gps_leave TERM
   gps_stop
 }
 

@@ -54,6 +54,7 @@ function localExec(command: string, env: NodeJS.ProcessEnv): Promise<ExecChannel
     );
     child.on("error", () => resolve(undefined));
   });
+  const closed = new Promise((resolve) => child.on("close", resolve));
   return new Promise((resolve, reject) => {
     child.on("error", (cause) => {
       reject(new PluginError("plugin-not-started", `/bin/sh cannot be started: ${cause.message}.`, { cause }));
@@ -64,6 +65,7 @@ function localExec(command: string, env: NodeJS.ProcessEnv): Promise<ExecChannel
         stdout: child.stdout,
         stderr: child.stderr,
         exited,
+        closed,
         signal: (name) => void child.kill(`SIG${name}` as NodeJS.Signals),
         close: () => child.stdin.destroy(),
       });

@@ -152,9 +152,11 @@ export class SupervisedRunner implements Runner {
   }
 
   async diagnose(signal?: AbortSignal): Promise<string> {
-    this.#facts ??= await this.#inspect(signal);
+    const facts = this.#facts ?? (await this.#inspect(signal));
+    // A look that was given up, or came too early, is not the last word.
+    if (Object.keys(facts).length > 0) this.#facts = facts;
     const exit = this.#exit ? describeExit(this.#exit) : "";
-    return diagnosisText(this.#facts, exit, this.#process?.said("stderr") ?? "");
+    return diagnosisText(facts, exit, this.#process?.said("stderr") ?? "");
   }
 
   async pluginToHost(pluginAddress: Address, signal?: AbortSignal): Promise<Address> {
