@@ -80,7 +80,7 @@ test("refuses a plugin that does not choose HTTP/2", async () => {
 test("fails for somebody who does not speak TLS", async () => {
   const server = createPlainServer((socket) => {
     socket.on("error", () => {});
-    socket.end("HTTP/1.1 400 Bad Request\r\n\r\n");
+    socket.resume().end("HTTP/1.1 400 Bad Request\r\n\r\n");
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
