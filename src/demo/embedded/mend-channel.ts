@@ -1,5 +1,4 @@
 import type { ServerChannel } from "ssh2";
-import { PluginError } from "../../contract/errors.ts";
 import { type Visit, whenOver } from "./box.ts";
 import { insideOf, packetsOf, type Write } from "./ssh2-inside.ts";
 
@@ -10,7 +9,7 @@ const STDERR = 1;
 interface Waiting {
   bytes: Buffer;
   send(bytes: Buffer): void;
-  done(failure?: Error): void;
+  done(): void;
 }
 
 /**
@@ -18,7 +17,7 @@ interface Waiting {
  *
  * - Ending it sends EOF and leaves the other direction open. ssh2 closes the channel at that moment.
  * - stdout and stderr may wait for window at the same time. ssh2 sends stale bytes of stdout again when stderr may go on.
- * - A write always calls back, with a failure if the channel or the connection has gone. ssh2 keeps silent then.
+ * - A write always calls back, also when nobody is there any more to receive it. ssh2 keeps silent then.
  *
  * @param mayClose whether the channel may be closed already. Node wants to as soon as both directions have ended, and
  *   ssh2 as soon as the client does. Who says no has to close the channel later.
@@ -43,7 +42,7 @@ export function mend(visit: Visit, channel: ServerChannel, mayClose: () => boole
     for (let first = waiting[0]; first; first = waiting[0]) {
       if (isOpen() && !sendSome(inside, first)) return waitForWindow();
       waiting.shift();
-      first.done(first.bytes.length > 0 ? new PluginError("closed", "The client closed the channel.") : undefined);
+      first.done();
     }
   };
   const waitForWindow = () => {

@@ -69,7 +69,7 @@ export type ResolvedOptions = Required<
 
 /** Fills in the defaults; `clientKey` is the public key that opens the account unless others are named. */
 export function resolveOptions(options: EmbeddedServerOptions, clientKey: string): ResolvedOptions {
-  const { username, homedir } = userInfo();
+  const { username, homedir } = currentUser();
   return {
     user: username,
     home: homedir,
@@ -90,4 +90,13 @@ export function resolveOptions(options: EmbeddedServerOptions, clientKey: string
 /** Whether forwarding in `direction` is allowed by `setting`. */
 export function allows(setting: Forwarding, direction: "local" | "remote"): boolean {
   return setting === true || setting === direction;
+}
+
+/** Who runs this process; a container may run it as somebody whom the system does not know. */
+function currentUser(): { username: string; homedir: string } {
+  try {
+    return userInfo();
+  } catch {
+    return { username: process.env.USER ?? "user", homedir: process.env.HOME ?? "/" };
+  }
 }

@@ -20,8 +20,6 @@ export function relay(visit: Visit, unmended: ServerChannel, socket: Socket, wha
   channel.once("close", () => {
     forget();
     strikeChannel();
-    // The client may have closed the channel without waiting for the socket's end.
-    socket.destroySoon();
   });
   join(channel, socket, close);
 }

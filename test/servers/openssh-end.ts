@@ -1,0 +1,55 @@
+import type { ChildProcess } from "node:child_process";
+import { rm } from "node:fs/promises";
+import { processTable } from "../../src/demo/embedded/process-table.ts";
+import { killAll, outlast, survivors } from "../../src/demo/embedded/survivors.ts";
+import type { CloseOptions } from "../../src/demo/embedded-server.ts";
+import { descendants, eventually, isAlive } from "../tools/leaks.ts";
+import type { OpenSshFiles } from "./openssh-files.ts";
+
+/** What sshd's own processes are called; newer versions have three programs. */
+const SSHD = /^(\S*\/)?sshd(-session|-auth)?(:|\s|$)/;
+
+/** The processes of sshd that serve connections of the listener `pid`. */
+export function sessionPids(pid: number): number[] {
+  const below = new Set(descendants(pid));
+  return processTable()
+    .filter((row) => below.has(row.pid) && SSHD.test(row.command))
+    .map((row) => row.pid);
+}
+
+/**
+ * Ends an sshd: its listener and its sessions, by their pids. Resolves when they are gone and the directory is removed.
+ *
+ * @throws {Error} if a command that was started through it lives on after `patienceMs`
+ */
+export async function endOpenSsh(
+  { child, files }: { child: ChildProcess; files: OpenSshFiles },
+  { leftovers = "fail", patienceMs = 5000 }: CloseOptions,
+): Promise<void> {
+  const { pid } = child;
+  // It was never there.
+  if (pid === undefined) return rm(files.directory, { recursive: true, force: true });
+  const sessions = sessionPids(pid);
+  const below = new Set(descendants(pid));
+  const commands = processTable().filter((row) => below.has(row.pid) && !SSHD.test(row.command));
+  const descent = { port: files.port, groups: new Set(commands.map(({ group }) => group)) };
+  try {
+    // KILL, because a test may have stopped them with a signal.
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    killAll(sessions.map((session) => ({ pid: session })));
+    await eventually(() => ![pid, ...sessions].some(isAlive), {
+      what: "sshd to be gone",
+      state: () => [pid, ...sessions].filter(isAlive),
+    });
+
+    const living =
+      leftovers === "fail" ? await outlast(descent, patienceMs) : leftovers === "end" ? survivors(descent) : [];
+    killAll(living);
+    if (leftovers === "fail" && living.length > 0) {
+      const list = living.map((row) => `process ${row.pid}: ${row.command}`).join("\n");
+      throw new Error(`sshd on port ${files.port} was stopped while this was still there:\n${list}`);
+    }
+  } finally {
+    await rm(files.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,45 @@
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { describe, expect, test } from "vitest";
+import { isAlive, snapshotTmp } from "../tools/leaks.ts";
+import { PlainClient } from "./client.ts";
+import { serverContract } from "./contract.ts";
+import { serverKinds } from "./kinds.ts";
+import { hasOpenSsh, startOpenSsh } from "./openssh.ts";
+
+for (const kind of serverKinds.filter(({ name }) => name === "openssh")) serverContract(kind);
+
+describe.skipIf(!hasOpenSsh())("startOpenSsh", { timeout: 30_000 }, () => {
+  test("starts an sshd that leaves no process and no directory", async () => {
+    const server = await startOpenSsh({ logLevel: "DEBUG1" });
+    const client = await PlainClient.connect(server);
+    const sessions = server.sessionPids();
+    expect(sessions.length).toBeGreaterThan(0);
+    expect(await server.log()).toContain("debug1: ");
+    await server.stop();
+    await client.gone;
+    expect([server.pid, ...sessions].filter(isAlive)).toEqual([]);
+    expect(existsSync(dirname(server.identityFile))).toBe(false);
+  });
+
+  test("ends sessions that a test has stopped", async () => {
+    const server = await startOpenSsh();
+    const client = await PlainClient.connect(server);
+    server.killSessions("SIGSTOP");
+    await server.stop();
+    await client.gone;
+  });
+
+  test("shows what sshd says about a bad configuration, and leaves nothing", async () => {
+    const before = snapshotTmp(["gps-sshd-"]);
+    await expect(startOpenSsh({ options: ["NoSuchKeyword yes"] })).rejects.toThrow("NoSuchKeyword");
+    expect(snapshotTmp(["gps-sshd-"])).toEqual(before);
+  });
+
+  const login = process.env.GO_PLUGIN_SSH_TEST_LOGIN;
+  test.skipIf(!login)("lets root's sshd log in an ordinary account", async () => {
+    await using server = await startOpenSsh({ user: login ?? "" });
+    await using client = await PlainClient.connect(server);
+    expect(await client.run("id -un")).toMatchObject({ stdout: `${login}\n`, code: 0 });
+  });
+});
