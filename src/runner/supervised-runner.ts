@@ -37,6 +37,8 @@ export class SupervisedRunner implements Runner {
   #killing: Promise<void> | undefined;
   #facts: Facts | undefined;
   #exit: ExitStatus | undefined;
+  /** Why nobody can know how it ended, or that it did not start after all. */
+  #failure: unknown;
   #id = "";
 
   constructor(options: ResolvedPluginOptions, openBox: (signal: AbortSignal) => Promise<Box>) {
@@ -102,8 +104,19 @@ export class SupervisedRunner implements Runner {
         await this.#postMortem(exit, process);
         this.#ended.resolve(exit);
       })
-      .catch((failure) => this.#ended.reject(failure))
-      .finally(() => this.#tidy().catch((failure) => debug("%s: %s", this.#id, failure.message)));
+      .catch((failure) => {
+        this.#failure = failure;
+        this.#ended.reject(failure);
+      })
+      .then(() => this.#allPassedOn(process))
+      .then(() => this.#tidy())
+      .catch((failure) => debug("%s: %s", this.#id, failure.message));
+  }
+
+  /** What the plugin wrote last may be on its way to a slow reader, and needs the connection until then. */
+  async #allPassedOn(process: SupervisedProcess): Promise<void> {
+    const until = [this.#killed.signal, ...(this.#box ? [this.#box.lost] : [])];
+    await within({ until }, () => process.passedOn()).catch(() => {});
   }
 
   /** A program that ended without a word may never have run: then its end is that it did not start. */
@@ -172,9 +185,10 @@ export class SupervisedRunner implements Runner {
   }
 
   #running(): Translator {
-    if (this.#box?.lost.aborted) throw this.#box.lost.reason;
     if (this.#killing) throw new PluginError("closed", "The plugin was killed.");
+    if (this.#failure) throw this.#failure;
     if (this.#exit) throw new PluginError("plugin-exited", `The plugin has ended with ${describeExit(this.#exit)}.`);
+    if (this.#box?.lost.aborted) throw this.#box.lost.reason;
     if (this.#translator) return this.#translator;
     throw new PluginError("closed", "The plugin is not running.", { hint: "Start it first." });
   }
@@ -189,6 +203,7 @@ export class SupervisedRunner implements Runner {
   }
 
   #endStreams(): void {
+    this.#process?.cutOutput();
     this.stdout.end();
     this.stderr.end();
   }

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { basename, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { type Address, formatAddress } from "../contract/address.ts";
 import type { Connection } from "../contract/connection.ts";
+import { PluginError } from "../contract/errors.ts";
 import type { AddrTranslator } from "../contract/runner.ts";
-import { throwIfAborted } from "../lifetime/deadline.ts";
-import { Lifetime } from "../lifetime/lifetime.ts";
+import { throwIfAborted, within } from "../lifetime/deadline.ts";
 import { SharedAttempt } from "../lifetime/shared-attempt.ts";
 import { checkPluginAddress, checkSocketPath, longestSocketPath } from "./check-address.ts";
 import { forwardToHost } from "./forward-to-host.ts";
@@ -34,12 +35,18 @@ export interface AddressBookOptions {
  */
 export class AddressBook implements AddrTranslator, AsyncDisposable {
   readonly #options: AddressBookOptions;
-  readonly #lifetime = new Lifetime();
   readonly #forwards = new Map<string, SharedAttempt<Forward>>();
+  /** What {@link close} undoes: every forward, and those that are just being made. */
+  readonly #made = new Set<Forward>();
+  readonly #making = new Set<Promise<Forward>>();
+  readonly #ending = new AbortController();
   #directory: Promise<string> | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(options: AddressBookOptions) {
     this.#options = options;
+    // One listener for each forward that is being made is no leak.
+    setMaxListeners(0, this.#ending.signal);
   }
 
   async pluginToHost(pluginAddress: Address, signal?: AbortSignal): Promise<Address> {
@@ -53,19 +60,12 @@ export class AddressBook implements AddrTranslator, AsyncDisposable {
 
   async hostToPlugin(hostAddress: Address, signal?: AbortSignal): Promise<Address> {
     const { connection } = this.#options;
-    const key = `host ${formatAddress(hostAddress)}`;
     if (hostAddress.network === "unix") {
       const hint = "The system would cut it off and connect to another file.";
       checkSocketPath(hostAddress.path, longestSocketPath(process.platform), "forward-failed", hint);
     }
-    const forward = await this.#remember(key, signal, (over) => {
-      return forwardToHost(
-        connection,
-        this.#boxAddress(hostAddress),
-        hostAddress,
-        () => this.#forwards.delete(key),
-        over,
-      );
+    const forward = await this.#remember(`host ${formatAddress(hostAddress)}`, signal, (over, forget) => {
+      return forwardToHost(connection, this.#boxAddress(hostAddress), hostAddress, forget, over);
     });
     return forward.address;
   }
@@ -75,46 +75,74 @@ export class AddressBook implements AddrTranslator, AsyncDisposable {
     return checkPluginAddress(pluginAddress, this.#options.platform, this.#options.allowAddress);
   }
 
-  /** Undoes every forward and removes the directory of sockets. May be called often. */
+  /** Undoes every forward and removes the directory of sockets. Each call gives the same promise. */
   close(): Promise<void> {
-    return this.#lifetime.close();
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #remember(
-    key: string,
-    signal: AbortSignal | undefined,
-    make: (over: AbortSignal) => Promise<Forward>,
-  ): Promise<Forward> {
+  async #close(): Promise<void> {
+    this.#ending.abort(new PluginError("closed", "The addresses of this plugin are translated no more."));
+    this.#forwards.clear();
+    await Promise.allSettled(this.#making);
+    await Promise.all([...this.#made].map((forward) => this.#undo(forward)));
+    const directory = await this.#directory?.catch(() => undefined);
+    if (directory !== undefined) await removePrivateDirectory(directory);
+  }
+
+  /** One attempt for each key: the one that is going on or has succeeded, or else a new one. */
+  async #remember(key: string, signal: AbortSignal | undefined, make: Make): Promise<Forward> {
     throwIfAborted(signal);
-    let attempt = this.#forwards.get(key);
-    if (!attempt) {
-      attempt = new SharedAttempt(async (over) => {
-        const forward = await this.#lifetime.own(await make(over), (made) => made.close());
-        // Everybody left before it was there: nobody knows its address.
-        if (over.aborted) await forward.close();
-        return forward;
-      });
-      this.#forwards.set(key, attempt);
-    }
-    try {
-      return await attempt.join(signal);
-    } catch (failure) {
-      if (attempt.result === undefined && this.#forwards.get(key) === attempt) this.#forwards.delete(key);
-      throw failure;
-    }
+    throwIfAborted(this.#ending.signal);
+    const known = this.#forwards.get(key);
+    if (known?.usable) return known.join(signal);
+    const forget = () => {
+      if (this.#forwards.get(key) === attempt) this.#forwards.delete(key);
+    };
+    const attempt = new SharedAttempt(
+      (over) => this.#make(make, over, forget),
+      (late) => this.#undo(late),
+    );
+    this.#forwards.set(key, attempt);
+    return attempt.join(signal).finally(() => attempt.usable || forget());
+  }
+
+  #make(make: Make, signal: AbortSignal, forget: () => void): Promise<Forward> {
+    return within(
+      { signal, until: [this.#ending.signal] },
+      async (over) => {
+        const making = make(over, forget).then((forward) => {
+          this.#made.add(forward);
+          return forward;
+        });
+        this.#making.add(making);
+        return making.finally(() => this.#making.delete(making));
+      },
+      (late) => this.#undo(late),
+    );
+  }
+
+  async #undo(forward: Forward): Promise<void> {
+    await forward.close();
+    this.#made.delete(forward);
   }
 
   /** A place to listen on for the host: a socket that only we can reach, or a port that every user here can. */
   async #hostAddress(plugin: Address): Promise<Address> {
     if (this.#options.hostNetwork === "tcp") return { network: "tcp", host: "127.0.0.1", port: 0 };
-    this.#directory ??= makePrivateDirectory().then((made) => this.#lifetime.own(made, removePrivateDirectory));
+    this.#directory ??= makePrivateDirectory().catch((failure) => {
+      // The next one may find room again.
+      this.#directory = undefined;
+      throw failure;
+    });
     const directory = await this.#directory;
-    const name = plugin.network === "unix" ? basename(plugin.path).slice(0, 16) : `tcp${plugin.port}`;
-    return { network: "unix", path: join(directory, `${name}-${randomName()}`) };
+    // The name helps whoever lists the directory. It must not make the path too long, whatever it was.
+    const name = plugin.network === "unix" ? basename(plugin.path).replace(/[^\w.-]/g, "_") : `tcp${plugin.port}`;
+    return { network: "unix", path: join(directory, `${name.slice(0, 16)}-${randomName()}`) };
   }
 
   /** sshd never removes its sockets and never takes a name twice, so each has a fresh one where the supervisor tidies. */
@@ -126,6 +154,9 @@ export class AddressBook implements AddrTranslator, AsyncDisposable {
     return { network: "unix", path };
   }
 }
+
+/** Makes a forward; `forget` is to be called when it is of no use any more. */
+type Make = (over: AbortSignal, forget: () => void) => Promise<Forward>;
 
 function randomName(): string {
   return randomBytes(4).toString("hex");

@@ -29,8 +29,8 @@ export function checkSocketPath(path: string, limit: number, code: PluginErrorCo
 /**
  * An address that a plugin gave, as the box itself reaches it: an address for "everywhere" becomes the loopback.
  *
- * @throws {PluginError} `handshake-failed` for an address that is not on the box, unless `allowAddress` takes it, or
- *   for a path that no system can use
+ * @throws {PluginError} `handshake-failed` for an address that is not on the box, unless `allowAddress` takes it, and
+ *   for a path or a port that no system can use
  */
 export function checkPluginAddress(
   address: Address,
@@ -41,6 +41,11 @@ export function checkPluginAddress(
     const hint = "Shorten the temporary directory on the box: name one in `directoryBase`.";
     checkSocketPath(address.path, longestSocketPath(platform), "handshake-failed", hint);
     return address;
+  }
+  if (!Number.isInteger(address.port) || address.port < 1 || address.port > 65_535) {
+    throw new PluginError("handshake-failed", `The plugin's address ${formatAddress(address)} has no port.`, {
+      hint: "A plugin must tell the port that it listens on, not the 0 that it asked for.",
+    });
   }
   const host = isEverywhere(address.host) ? "127.0.0.1" : address.host;
   if (isLoopback(host) || allowAddress(address)) return { ...address, host };
@@ -59,5 +64,7 @@ function isEverywhere(host: string): boolean {
 
 function isLoopback(host: string): boolean {
   if (host === "localhost") return true;
-  return isIP(host) === 4 ? host.startsWith("127.") : host === "::1" || /^::ffff:127\./i.test(host);
+  const family = isIP(host);
+  if (family === 4) return host.startsWith("127.");
+  return family === 6 && (host === "::1" || /^::ffff:127\./i.test(host));
 }

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import createDebug from "debug";
 import { type Address, formatAddress } from "../contract/address.ts";
-import type { Connection } from "../contract/connection.ts";
+import type { Connection, Listener } from "../contract/connection.ts";
 import { join } from "../lifetime/join.ts";
 import type { Forward } from "./forward-to-plugin.ts";
 
@@ -13,10 +13,11 @@ const NOBODY_LISTENS = new Set(["ENOENT", "ECONNREFUSED"]);
 
 /**
  * Has the box listen for the plugin, and makes one connection to the host for each that arrives. When it resolves,
- * the plugin can connect. When nothing listens on the host's side any more, the forward undoes itself.
+ * the plugin can connect. When nothing listens on the host's side any more, the box stops listening; connections that
+ * were made go on.
  *
  * @param at where on the box to listen; port 0 takes any free one
- * @param onGone called when it undid itself
+ * @param onGone called when the box was told to stop listening, at most once
  */
 export async function forwardToHost(
   connection: Connection,
@@ -26,6 +27,15 @@ export async function forwardToHost(
   signal?: AbortSignal,
 ): Promise<Forward> {
   const sockets = new Set<Socket>();
+  let listener: Listener | undefined;
+  let gone = false;
+  const stopListening = () => {
+    if (gone) return;
+    gone = true;
+    // The first connection may be faster than the word that the box listens.
+    void listener?.close();
+    onGone();
+  };
   const arrived = (stream: Duplex) => {
     const socket =
       host.network === "unix" ? connect({ path: host.path, allowHalfOpen: true }) : dialTcp(host.host, host.port);
@@ -33,22 +43,22 @@ export async function forwardToHost(
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", (failure: NodeJS.ErrnoException) => {
       debug("%s: %s", formatAddress(host), failure.message);
-      if (!NOBODY_LISTENS.has(failure.code ?? "")) return;
-      void forward.close();
-      onGone();
+      if (NOBODY_LISTENS.has(failure.code ?? "")) stopListening();
     });
     join(socket, stream);
   };
-  const listener = await connection.listen(at, arrived, signal);
-  const forward: Forward = {
-    address: listener.address,
+  const made = await connection.listen(at, arrived, signal);
+  listener = made;
+  if (gone) await made.close();
+  debug("%s is reached from the box at %s", formatAddress(host), formatAddress(made.address));
+  return {
+    address: made.address,
     close: async () => {
+      gone = true;
       for (const socket of sockets) socket.destroy();
-      await listener.close();
+      await made.close();
     },
   };
-  debug("%s is reached from the box at %s", formatAddress(host), formatAddress(listener.address));
-  return forward;
 }
 
 function dialTcp(host: string, port: number): Socket {

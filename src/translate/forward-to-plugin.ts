@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import createDebug from "debug";
@@ -28,6 +29,8 @@ export async function forwardToPlugin(
   connect: (signal: AbortSignal) => Promise<Duplex>,
 ): Promise<Forward> {
   const over = new AbortController();
+  // One listener for each connection that is being made is no leak.
+  setMaxListeners(0, over.signal);
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
     sockets.add(socket);

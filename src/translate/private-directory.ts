@@ -1,26 +1,38 @@
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { PluginError } from "../contract/errors.ts";
 import { longestSocketPath } from "./check-address.ts";
+import { OWN_PREFIX, sweepStale } from "./owner-mark.ts";
 
 /** Room for a slash and the name of a socket, which Go plugins call `plugin` and up to ten digits. */
 const NAME_LENGTH = 32;
 
+/** Those that are there now. They go with the process, if it ends by itself. */
+const made = new Set<string>();
+
 /**
  * Makes a directory on this machine that only we can enter, for sockets. Where the temporary directory's own name is
- * too long for a socket below it, `/tmp` is taken.
+ * too long for a socket below it, `/tmp` is taken. It goes with the process; what a killed process had to leave there
+ * is removed by the next one that comes this way.
  *
  * @throws {PluginError} `forward-failed` if none can be made
  */
 export async function makePrivateDirectory(): Promise<string> {
   const room = longestSocketPath(process.platform) - NAME_LENGTH;
-  const bases = [tmpdir(), "/tmp"].filter((base) => Buffer.byteLength(join(base, "gps-XXXXXX")) <= room);
+  const bases = [...new Set([resolve(tmpdir()), "/tmp"])].filter(
+    (base) => Buffer.byteLength(join(base, `${OWN_PREFIX}XXXXXX`)) <= room,
+  );
   let cause: unknown;
   for (const base of bases) {
     try {
       // mkdtemp makes it 0700, whatever the umask.
-      return await mkdtemp(join(base, "gps-"));
+      const directory = await mkdtemp(join(base, OWN_PREFIX));
+      if (made.size === 0) process.on("exit", removeAll);
+      made.add(directory);
+      await sweepStale(base);
+      return directory;
     } catch (failure) {
       cause = failure;
     }
@@ -34,4 +46,9 @@ export async function makePrivateDirectory(): Promise<string> {
 /** Removes what {@link makePrivateDirectory} made. */
 export async function removePrivateDirectory(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
+  if (made.delete(directory) && made.size === 0) process.off("exit", removeAll);
+}
+
+function removeAll(): void {
+  for (const directory of made) rmSync(directory, { recursive: true, force: true });
 }
