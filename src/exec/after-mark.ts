@@ -74,7 +74,7 @@ class MarkSearch {
     this.#pending = Buffer.concat([this.#pending, chunk]);
     const at = this.#pending.indexOf(this.#mark);
     if (at === -1) {
-      this.#drop(Math.max(0, this.#pending.length - this.#mark.length + 1));
+      this.#drop(this.#pending.length - beginningOf(this.#mark, this.#pending));
       return this.#nothing();
     }
     this.#drop(at);
@@ -102,4 +102,11 @@ class MarkSearch {
   #nothing(): Buffer {
     return Buffer.alloc(0);
   }
+}
+
+/** How many of the last bytes of `data` may be the beginning of `mark`. */
+function beginningOf(mark: Buffer, data: Buffer): number {
+  let length = Math.min(mark.length - 1, data.length);
+  while (length > 0 && !data.subarray(data.length - length).equals(mark.subarray(0, length))) length -= 1;
+  return length;
 }

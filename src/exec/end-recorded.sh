@@ -1,6 +1,6 @@
 #!/bin/sh
 # Ends a plugin whose supervisor does not answer. The process is known by pid and start time, so a stranger that got
-# its pid is left alone.
+# its pid is left alone. Goes behind inheritors.sh.
 #   gps_mark  the word that starts each line    gps_pid, gps_start  the plugin    gps_supervisor  its parent
 #   gps_dir   its private directory, or nothing
 # Says `state=gone` or `state=alive`.
@@ -18,8 +18,9 @@ gps_is_alive() {
   [ -z "$gps_start" ] || [ "${20}" = "$gps_start" ]
 }
 
-# A supervisor that was frozen goes on, finds its plugin gone and tidies up.
+# A supervisor that was frozen, alone or with its group, goes on, finds its plugin gone and tidies up.
 kill -s CONT "$gps_supervisor" 2>/dev/null
+kill -s CONT -- "-$gps_supervisor" 2>/dev/null
 gps_naps=50
 while gps_is_alive && [ "$gps_naps" -gt 0 ]; do
   kill -s KILL -- "-$gps_pid" 2>/dev/null
@@ -28,10 +29,7 @@ while gps_is_alive && [ "$gps_naps" -gt 0 ]; do
   gps_naps=$((gps_naps - 1))
 done
 if gps_is_alive; then gps_say state alive; exit; fi
-# shellcheck disable=SC2013
-for gps_file in $(grep -lsaF "PLUGIN_UNIX_SOCKET_DIR=$gps_dir" /proc/[0-9]*/environ 2>/dev/null); do
-  gps_file=${gps_file%/*}
-  [ -z "$gps_dir" ] || kill -s KILL "${gps_file#/proc/}" 2>/dev/null
-done
+# shellcheck disable=SC2046
+[ -z "$gps_dir" ] || kill -s KILL $(gps_inheritors) 2>/dev/null
 case $gps_dir in */gp-??????????) rm -rf -- "$gps_dir" ;; esac
 gps_say state gone

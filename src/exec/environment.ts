@@ -19,8 +19,9 @@ const BOX_PATHS = ["PLUGIN_UNIX_SOCKET_DIR", "TMPDIR"];
 const SHELL_VARIABLES = new Set(
   (
     "_ PWD OLDPWD SHLVL UID EUID PPID GROUPS BASHOPTS SHELLOPTS BASHPID BASH_VERSINFO BASH_ARGC BASH_ARGV BASH_LINENO " +
-    "BASH_SOURCE DIRSTACK FUNCNAME HISTCMD LINENO RANDOM SRANDOM SECONDS EPOCHSECONDS EPOCHREALTIME OPTIND OPTARG OPTERR " +
-    "IFS PS1 PS2 PS4 COMP_WORDBREAKS POSIXLY_CORRECT"
+    "BASH_SOURCE BASH_ALIASES BASH_CMDS BASH_COMMAND BASH_SUBSHELL BASH_MONOSECONDS BASH_TRAPSIG PIPESTATUS DIRSTACK " +
+    "FUNCNAME HISTCMD LINENO RANDOM SRANDOM SECONDS EPOCHSECONDS EPOCHREALTIME OPTIND OPTARG OPTERR IFS PS1 PS2 PS4 " +
+    "COMP_WORDBREAKS POSIXLY_CORRECT"
   ).split(" "),
 );
 
@@ -45,23 +46,23 @@ export interface EnvironmentSources {
  * @throws {PluginError} `bad-options` for a name or a value that a shell cannot export; the value is never quoted
  */
 export function buildEnvironment(sources: EnvironmentSources): Record<string, string> {
-  const chosen: Record<string, string> = {};
+  const chosen = new Map<string, string>();
   for (const [name, value] of Object.entries(sources.hostEnvironment)) {
     const own = SHELL_VARIABLES.has(name) || name.startsWith("PLUGIN_") || name.startsWith("gps_");
     if (value === undefined || own || !NAME.test(name)) continue;
-    if (sources.forwardEnvironment.some((pattern) => matches(pattern, name))) chosen[name] = value;
+    if (sources.forwardEnvironment.some((pattern) => matches(pattern, name))) chosen.set(name, value);
   }
   for (const [name, value] of Object.entries(sources.environment)) {
     checkVariable(name, value);
-    chosen[name] = value;
+    chosen.set(name, value);
   }
-  for (const name of BOX_PATHS) delete chosen[name];
-  return chosen;
+  for (const name of BOX_PATHS) chosen.delete(name);
+  return Object.fromEntries(chosen);
 }
 
 /** The names that the plugin must not inherit from the box's session. */
 export function variablesToScrub(environment: Readonly<Record<string, string>>): string[] {
-  return GO_PLUGIN_VARIABLES.filter((name) => !(name in environment) && !BOX_PATHS.includes(name));
+  return GO_PLUGIN_VARIABLES.filter((name) => !Object.hasOwn(environment, name) && !BOX_PATHS.includes(name));
 }
 
 /** Refuses patterns that are no names with wildcards. */

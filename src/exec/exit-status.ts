@@ -3,7 +3,12 @@ import type { ExitStatus } from "../contract/runner.ts";
 
 /** A shell reports the death of its child by signal n as exit code 128 + n. */
 const SIGNAL_BASE = 128;
-const NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+/** By number; where a number has two names, as SIGABRT and SIGIOT have, the one that is listed first. */
+const NAMES = new Map(
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
 
 /**
  * What the supervisor's exit says of the plugin's. The supervisor passes a code on; a signal it can only report as a

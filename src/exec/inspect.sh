@@ -20,8 +20,8 @@ if [ -e "$gps_file" ]; then
   # shellcheck disable=SC2012
   gps_say listing "$(ls -ldL -- "$gps_file" 2>/dev/null | head -n 1)"
   gps_say header "$(od -An -v -tx1 -N 20 -- "$gps_file" 2>/dev/null | tr -d ' \n')"
-  # The loader that a dynamic ELF program asks for is the first path in its first page.
-  gps_loader_path=$(head -c 8192 -- "$gps_file" 2>/dev/null | tr -c '[:print:]' '\n' | grep -m 1 -E '^/[A-Za-z0-9_./-]*ld[A-Za-z0-9_.-]*so[.0-9]*$')
+  # The loader that a dynamic ELF program asks for is the first path in its first page. Busybox knows no [:print:].
+  gps_loader_path=$(head -c 8192 -- "$gps_file" 2>/dev/null | LC_ALL=C tr -c ' -~' '\n' | grep -m 1 -E '^/[A-Za-z0-9_./-]*ld[A-Za-z0-9_.-]*so[.0-9]*$')
   if [ -n "$gps_loader_path" ]; then
     gps_say loader "$gps_loader_path"
     [ -e "$gps_loader_path" ] || gps_say loader_missing "$gps_loader_path"

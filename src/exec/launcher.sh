@@ -1,7 +1,7 @@
 #!/bin/sh
 # Becomes the plugin. It arrives as the supervisor's second document, after a head that the host wrote, which has
 # changed to the directory (gps_cd empty if that failed), exported the environment and set "$@" to the command;
-#   gps_mark   the word that starts each report
+#   gps_mark   the word that starts each report    gps_platform  what uname says
 #
 # From the report to the end of exec nothing may be written, because what follows the report is the plugin's.
 # shellcheck disable=SC2154
@@ -35,6 +35,5 @@ case $gps_file in
 esac
 printf '%s\n' "$gps_mark" >&2
 printf '%s started pid=%s start=%s supervisor=%s platform=%s dir=%s\n' "$gps_mark" "$$" \
-  "$(gps_start_time 2>/dev/null)" "$PPID" \
-  "$(uname -sm 2>/dev/null | tr ' ' /)" "$PLUGIN_UNIX_SOCKET_DIR"
+  "$(gps_start_time 2>/dev/null)" "$PPID" "$gps_platform" "$PLUGIN_UNIX_SOCKET_DIR"
 exec "$@"

@@ -33,5 +33,5 @@ export function randomWord(): string {
 
 /** The text of a shell program beside this file, without its comments and indentation, which need not travel. */
 export function readProgram(name: string): string {
-  return readFileSync(new URL(`./${name}`, import.meta.url), "utf8").replace(/^[ \t]+|^[ \t]*#.*\n/gm, "");
+  return readFileSync(new URL(`./${name}`, import.meta.url), "utf8").replace(/^[ \t]*#.*\n|^[ \t]+/gm, "");
 }

@@ -14,29 +14,32 @@ export type Exec = (command: string, signal?: AbortSignal) => Promise<ExecChanne
  * Runs one of our small programs on the box, in a channel of its own, and returns the lines that it reported as
  * `key=value`. Whatever else the login shell printed is left out.
  *
- * @param name a file beside this one
+ * @param name a file beside this one, or several that make one program
  * @param variables set before it runs; they travel over stdin
  */
 export async function runProgram(
   exec: Exec,
-  name: string,
+  name: string | readonly string[],
   variables: Readonly<Record<string, string>>,
   { signal, timeoutMs }: { signal?: AbortSignal | undefined; timeoutMs: number },
 ): Promise<Record<string, string>> {
   return within({ signal, timeoutMs }, async (until) => {
     const channel = await exec(EXEC_REQUEST, until);
+    channel.stdin.on("error", () => {});
+    channel.stderr.on("error", () => {}).resume();
+    channel.stdout.on("error", () => {});
     const stop = () => channel.close();
     until.addEventListener("abort", stop, { once: true });
     try {
+      // The channel may have come after we were given up.
+      until.throwIfAborted();
       const mark = randomWord();
       const output = new Tail(OUTPUT_LIMIT);
-      channel.stdin.on("error", () => {});
-      channel.stderr.on("error", () => {}).resume();
-      channel.stdout.on("error", () => {}).on("data", (chunk: Buffer) => output.push(chunk));
+      channel.stdout.on("data", (chunk: Buffer) => output.push(chunk));
       const head = Object.entries({ ...variables, gps_mark: mark }).map(
         ([key, value]) => `${key}=${value && quote(value)}`,
       );
-      channel.stdin.end(frame([...head, readProgram(name)].join("\n")));
+      channel.stdin.end(frame([...head, ...[name].flat().map(readProgram)].join("\n")));
       await channel.exited;
       await ended(channel);
       return readFacts(output.toString(), mark);

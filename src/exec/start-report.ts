@@ -18,19 +18,21 @@ export interface StartReport {
 }
 
 /** Why a command did not start, in words, by the reason that the supervisor gave. */
-const REASONS: Record<string, [what: string, hint: string]> = {
-  "no-such-command": [
-    "there is no such command on the box",
-    "A non-interactive login has a short PATH: give the full path of the plugin on the box.",
-  ],
-  "not-executable": ["the file is there but may not be executed", "Try `chmod +x` on the box."],
-  "is-a-directory": ["it is a directory, not a program", "Name the program's file."],
-  "no-such-directory": ["the working directory cannot be entered", "Check `directory`: it is a path on the box."],
-  "no-private-directory": [
-    "no private directory could be made on the box",
-    "One of $TMPDIR, /tmp, $XDG_RUNTIME_DIR, /var/tmp and $HOME must be writable, or name one in `directoryBase`.",
-  ],
-};
+const REASONS = new Map<string, readonly [what: string, hint: string]>(
+  Object.entries({
+    "no-such-command": [
+      "there is no such command on the box",
+      "A non-interactive login has a short PATH: give the full path of the plugin on the box.",
+    ],
+    "not-executable": ["the file is there but may not be executed", "Try `chmod +x` on the box."],
+    "is-a-directory": ["it is a directory, not a program", "Name the program's file."],
+    "no-such-directory": ["the working directory cannot be entered", "Check `directory`: it is a path on the box."],
+    "no-private-directory": [
+      "no private directory could be made on the box",
+      "One of $TMPDIR, /tmp, $XDG_RUNTIME_DIR, /var/tmp and $HOME must be writable, or name one in `directoryBase`.",
+    ],
+  }),
+);
 
 /**
  * Reads the supervisor's report.
@@ -50,7 +52,8 @@ export function parseStartReport(report: string, program: string): StartReport {
     };
   }
   const [, reason] = /^failed reason=(\S+)/.exec(report) ?? [];
-  const [what, hint] = REASONS[reason ?? ""] ?? [`the supervisor reported ${JSON.stringify(report)}`, ""];
+  const unknown = [`the supervisor reported ${JSON.stringify(report)}`, ""] as const;
+  const [what, hint] = REASONS.get(reason ?? "") ?? unknown;
   throw new PluginError("plugin-not-started", `${JSON.stringify(program)} was not started: ${what}.`, { hint });
 }
 

@@ -133,14 +133,17 @@ export class SupervisedProcess {
       if (channel.stdin.writable) channel.stdin.write("heartbeat\n");
     };
     const timer = heartbeatIntervalMs > 0 ? setInterval(beat, heartbeatIntervalMs).unref() : undefined;
-    channel.exited.then((status) => {
-      clearInterval(timer);
+    const onExit = (status: ExitStatus | undefined) => {
       if (!status) return this.#end(lost.aborted ? lost.reason : channelClosed());
       this.#isGone = true;
       const exit = asPluginExit(status);
       debug("pid %d ended with %s", this.#report?.pid, describeExit(exit));
       this.#exited.resolve(exit);
-    });
+    };
+    const onLost = (reason: unknown) => this.#end(reason);
+    within({ until: [lost] }, () => channel.exited)
+      .then(onExit, onLost)
+      .finally(() => clearInterval(timer));
   }
 
   #end(failure: unknown): void {
@@ -207,7 +210,7 @@ export class SupervisedProcess {
       gps_supervisor: String(report.supervisorPid),
       gps_dir: report.directory,
     };
-    const { state } = await runProgram(exec, "end-recorded.sh", variables, { timeoutMs: 10_000 });
+    const { state } = await runProgram(exec, ["inheritors.sh", "end-recorded.sh"], variables, { timeoutMs: 10_000 });
     channel.close();
     if (state === "gone") return;
     throw new PluginError("still-running", `The plugin, pid ${report.pid} on the box, survived SIGKILL.`, {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Owns one plugin on the box: starts it, listens to the host, ends it with all its descendants, tidies up.
 #
-# It arrives over stdin, read and evaluated by the loader (launch.ts), which leaves in
+# It arrives over stdin behind inheritors.sh, read and evaluated by the loader (loader.ts), which leaves in
 #   gps_end    the line that ends a document on stdin
 #   gps_nl     a newline
 # and by a head of assignments, which leaves in
@@ -15,6 +15,7 @@
 # lease end the plugin. stdout and stderr are the plugin's. The exit status is the plugin's.
 #
 # Names begin with gps_ because a variable that the session's environment happens to hold would be exported again.
+# No `return` goes without a number: in a function that a trap has called, bash would return the status from before.
 # shellcheck disable=SC2154
 
 gps_fail() {
@@ -22,29 +23,24 @@ gps_fail() {
   exit 125
 }
 
-# Makes the private directory. mkdir fails if the name is taken, so the directory is ours and new.
+# Makes the private directory. mkdir fails if the name is taken, so the directory is ours and new. Its path is absolute,
+# because the plugin may run elsewhere; the umask is for the directory alone, the plugin keeps the session's.
 gps_make_directory() {
-  gps_dir=
   for gps_parent in "$gps_base" "${TMPDIR:-}" /tmp "${XDG_RUNTIME_DIR:-}" /var/tmp "${HOME:-}"; do
-    if [ -n "$gps_parent" ] && [ ${#gps_parent} -le 60 ] && mkdir -m 700 "$gps_parent/$gps_name" 2>/dev/null; then
-      gps_dir=$gps_parent/$gps_name
-      return
-    fi
+    case $gps_parent in *"$gps_nl"*) continue ;; /*) ;; *) continue ;; esac
+    gps_dir=$gps_parent/$gps_name
+    if [ ${#gps_parent} -le 60 ] && (umask 077 && mkdir -m 700 "$gps_dir") 2>/dev/null; then return 0; fi
   done
   gps_fail no-private-directory 'tried TMPDIR, /tmp, XDG_RUNTIME_DIR, /var/tmp and HOME'
 }
 
 # Prints the pids of the plugin's processes, as /proc tells: all of its session but the dead that nobody has reaped,
-# and whoever inherited the private directory in its environment, whatever session it is in.
+# and whoever inherited the private directory, whatever session it is in.
 gps_descendants() {
-  # shellcheck disable=SC2013
-  for gps_file in $(
-    [ -z "$gps_group" ] || grep -lsE "^[0-9]+ \\(.*\\) [^XZ] [0-9]+ [0-9]+ $gps_pid " /proc/[0-9]*/stat
-    grep -lsaF "PLUGIN_UNIX_SOCKET_DIR=$gps_dir" /proc/[0-9]*/environ
-  ); do
-    gps_file=${gps_file%/*}
-    printf '%s\n' "${gps_file#/proc/}"
-  done
+  if [ -n "$gps_group" ]; then
+    grep -lsE "^[0-9]+ \\(.*\\) [^XZ] [0-9]+ [0-9]+ $gps_pid " /proc/[0-9]*/stat | gps_pids
+  fi
+  gps_inheritors
 }
 
 # Prints the pids below the plugin's, where there is no /proc to ask.
@@ -66,7 +62,7 @@ gps_signal() {
 }
 
 gps_alive() {
-  [ -n "$gps_leader" ] && kill -0 "$gps_leader" 2>/dev/null && return
+  [ -n "$gps_leader" ] && kill -0 "$gps_leader" 2>/dev/null && return 0
   [ -n "$(gps_members)" ]
 }
 
@@ -83,23 +79,36 @@ gps_leave() {
   exit 0
 }
 
-# TERM, patience, KILL. Afterwards nothing of the plugin runs, unless the kernel itself holds it.
+# Spends one of gps_naps, a tenth of a second; ten of them where sleep knows no tenths.
+gps_spend() {
+  gps_naps=$((gps_naps - 1))
+  gps_nap 0.1
+  gps_slept=$?
+  # A sleep that knows no tenths fails at once; one that a signal ended has slept long enough.
+  if [ "$gps_slept" -gt 0 ] && [ "$gps_slept" -le 128 ]; then
+    gps_nap 1
+    gps_naps=$((gps_naps - 9))
+  fi
+}
+
+# TERM, patience, KILL, until nothing of the plugin runs. Who makes children while they are counted takes more than one
+# KILL; what the kernel itself holds is given up after five seconds.
 gps_stop() {
   gps_alive || return 0
   gps_signal TERM
   gps_naps=$((gps_grace * 10))
-  while [ "$gps_naps" -gt 0 ]; do
-    gps_alive || return 0
-    gps_naps=$((gps_naps - 1))
-    # A sleep that knows no tenths fails at once; one that a signal ended has slept long enough.
-    gps_nap 0.1
-    gps_slept=$?
-    if [ "$gps_slept" -gt 0 ] && [ "$gps_slept" -le 128 ]; then
-      gps_nap 1
-      gps_naps=$((gps_naps - 9))
-    fi
+  while [ "$gps_naps" -gt 0 ] && gps_alive; do gps_spend; done
+  gps_naps=50
+  while [ "$gps_naps" -gt 0 ] && gps_alive; do
+    gps_signal KILL
+    gps_spend
   done
-  gps_signal KILL
+}
+
+# Ends the plugin, from a child of the supervisor. If that was killed itself, nobody else tidies up.
+gps_stop_for_parent() {
+  gps_stop
+  kill -0 "$$" 2>/dev/null || rm -rf -- "$gps_dir"
 }
 
 # Ends the plugin when no heartbeat has come for a whole lease.
@@ -112,10 +121,12 @@ gps_watch() {
     [ -n "$gps_renewed" ] || break
     kill "$gps_sleeper" 2>/dev/null
   done
-  gps_stop
+  gps_stop_for_parent
 }
 
+# Obeys the host. To bash a TMOUT that the session has set is a limit on `read`, and looks like the end of the file.
 gps_listen() {
+  unset TMOUT
   while IFS= read -r gps_line <&3; do
     case $gps_line in
       heartbeat) [ -z "$gps_watcher" ] || kill -s USR1 "$gps_watcher" 2>/dev/null ;;
@@ -123,15 +134,17 @@ gps_listen() {
     esac
   done
   trap gps_leave TERM
-  gps_stop
+  gps_stop_for_parent
 }
 
-umask 077
 gps_launcher=
 until IFS= read -r gps_line || exit 99; [ "$gps_line" = "$gps_end" ]; do
   gps_launcher=$gps_launcher$gps_line$gps_nl
 done
 exec 3<&0 </dev/null
+# From here on no signal may end us before we have tidied up.
+gps_woken=
+trap 'gps_woken=1' TERM HUP INT
 gps_make_directory
 
 # The plugin gets a session of its own, so that its group can be killed without killing us. Its program travels through
@@ -159,8 +172,8 @@ gps_listener=$!
 exec 3<&-
 
 # A signal interrupts `wait` before the plugin has ended; then we wait again.
-gps_woken=
 trap 'gps_woken=1; gps_stop &' TERM HUP INT
+[ -z "$gps_woken" ] || gps_stop &
 wait "$gps_pid"
 gps_status=$?
 while [ -n "$gps_woken" ]; do

@@ -61,11 +61,16 @@ export function within<T>(
     for (const end of limits.until ?? []) endWith(end, () => end.reason);
     if (settled) return;
 
-    task(over.signal).then(
+    running(task, over.signal).then(
       (result) => (settled ? void Promise.resolve(late(result)).catch(() => {}) : settle(() => resolve(result))),
       (failure) => settle(() => reject(failure)),
     );
   });
+}
+
+/** A task's promise, also if it throws before it has one. */
+async function running<T>(task: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  return task(signal);
 }
 
 /** The error for a caller's signal that has fired: `timeout` for `AbortSignal.timeout()`, otherwise `aborted`. */

@@ -24,7 +24,10 @@ export function join(left: Duplex, right: Duplex, onEnd: (failure?: Error) => vo
   };
   copy(sides[0], sides[1], end);
   copy(sides[1], sides[0], end);
-  if (left.destroyed || right.destroyed) return end(closedEarly());
+  if (left.destroyed || right.destroyed) {
+    end(closedEarly());
+    return;
+  }
   // Whoever waited for the other side may have stood still.
   left.resume();
   right.resume();

@@ -1,0 +1,187 @@
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import type { ExecChannel } from "../../src/contract/connection.ts";
+import type { LaunchSpec } from "../../src/exec/launch.ts";
+import { randomWord } from "../../src/exec/loader.ts";
+import type { Exec } from "../../src/exec/run-program.ts";
+import type { StartReport } from "../../src/exec/start-report.ts";
+import { SupervisedProcess } from "../../src/exec/supervised-process.ts";
+import { eventually } from "../tools/eventually.ts";
+import { localExec, type TestShell } from "./shells.ts";
+
+/** A plugin that is a script of the machine's own /bin/sh. */
+export function sh(script: string): string[] {
+  return ["/bin/sh", "-c", script];
+}
+
+/** A child of its own, one in a session of its own, and one of that which has thrown its environment away but for PATH. */
+export const FAMILY = `
+  sleep 5000 & echo child=$!
+  (sleep 5001 & echo grandchild=$!; wait) &
+  setsid sh -c 'echo session=$$; exec sleep 5002' &
+  env -i PATH="$PATH" sh -c 'echo bare=$$; exec sleep 5003' &
+  echo plugin=$$
+`;
+/** The names under which {@link FAMILY} tells its pids. */
+export const MEMBERS = ["child", "grandchild", "session", "bare", "plugin"] as const;
+
+/** What differs from trial to trial. */
+export interface TrialOptions {
+  command: readonly string[];
+  spec?: Partial<LaunchSpec>;
+  heartbeatIntervalMs?: number;
+  /** Variables of the session, besides PATH and HOME. */
+  session?: Record<string, string>;
+  /** The login directory; by default one that is made for the trial. */
+  cwd?: string;
+}
+
+/**
+ * One plugin under one shell, in a session and a directory of its own. When it is disposed of, the plugin has been
+ * stopped, and nothing of it is left: no process and no private directory.
+ */
+export class Trial implements AsyncDisposable {
+  /** In the environment of each process of this trial. */
+  readonly marker = `trial${randomWord()}`;
+  /** Where the private directory is made; also the login directory. */
+  readonly base = mkdtempSync(join(tmpdir(), "gx-"));
+  readonly lost = new AbortController();
+  readonly process: SupervisedProcess;
+  readonly #stdout = new PassThrough();
+  readonly #stderr = new PassThrough();
+  readonly #received = { stdout: "", stderr: "" };
+  /** All that the plugin has written, once it has ended. */
+  readonly output: { stdout: Promise<Buffer>; stderr: Promise<Buffer> };
+  /** The plugin's channel. */
+  channel: (ExecChannel & { pid?: number }) | undefined;
+
+  constructor(shell: TestShell, { command, spec = {}, heartbeatIntervalMs = 0, session = {}, cwd }: TrialOptions) {
+    const env = { PATH: shell.searchPath, HOME: this.base, TRIAL: this.marker, ...session };
+    const local = localExec(shell, { env, cwd: cwd ?? this.base });
+    const exec: Exec = async (request, signal) => {
+      const channel = await local(request, signal);
+      this.channel ??= channel;
+      return channel;
+    };
+    this.process = new SupervisedProcess({
+      spec: {
+        command,
+        environment: {},
+        scrub: [],
+        directoryBase: this.base,
+        killGraceMs: 5_000,
+        leaseMs: 0,
+        shell: shell.path,
+        ...spec,
+      },
+      exec,
+      lost: this.lost.signal,
+      stdout: this.#stdout,
+      stderr: this.#stderr,
+      heartbeatIntervalMs,
+    });
+    this.#stdout.on("data", (chunk: Buffer) => {
+      this.#received.stdout += chunk.toString("latin1");
+    });
+    this.#stderr.on("data", (chunk: Buffer) => {
+      this.#received.stderr += chunk.toString("latin1");
+    });
+    this.output = { stdout: buffer(this.#stdout), stderr: buffer(this.#stderr) };
+  }
+
+  /** A trial whose plugin has been started. */
+  static async start(shell: TestShell, options: TrialOptions): Promise<Trial> {
+    const trial = new Trial(shell, options);
+    try {
+      await trial.start();
+      return trial;
+    } catch (failure) {
+      await trial[Symbol.asyncDispose]();
+      throw failure;
+    }
+  }
+
+  start(): Promise<StartReport> {
+    return this.process.start({ timeoutMs: 30_000 });
+  }
+
+  /** What the box said at the start. */
+  get report(): StartReport {
+    if (!this.process.report) throw new TypeError("The plugin has not been started.");
+    return this.process.report;
+  }
+
+  /** Waits until the plugin has written a line to stdout that matches, and gives the match. */
+  says(pattern: RegExp): Promise<RegExpExecArray> {
+    const what = `${pattern} on stdout`;
+    return eventually(() => pattern.exec(this.#received.stdout), {
+      what,
+      timeoutMs: 20_000,
+      state: () => this.#received,
+    });
+  }
+
+  /** The pids that the plugin has written as `name=pid`. */
+  async pids(...names: string[]): Promise<number[]> {
+    return Promise.all(names.map(async (name) => Number((await this.says(new RegExp(`\\b${name}=(\\d+)\\n`)))[1])));
+  }
+
+  /** The private directories that are there now. */
+  directories(): string[] {
+    return readdirSync(this.base).filter((name) => name.startsWith("gp-"));
+  }
+
+  /** The living processes of this trial: whoever has its marker in the environment or in the command line. */
+  processes(): { pid: number; command: string }[] {
+    return processesWith(this.marker);
+  }
+
+  /** Waits until nothing of it is left. */
+  async nothingLeft(): Promise<void> {
+    const state = () => ({ processes: this.processes(), directories: this.directories() });
+    await eventually(() => this.processes().length + this.directories().length === 0, {
+      what: "the end of all processes and directories",
+      timeoutMs: 15_000,
+      state,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.process.stop().catch((failure) => {
+        if (failure.code !== "connection-lost") throw failure;
+      });
+      this.channel?.stdin.destroy();
+      await this.nothingLeft();
+    } finally {
+      for (const { pid } of this.processes()) process.kill(pid, "SIGKILL");
+      rmSync(this.base, { recursive: true, force: true });
+    }
+  }
+}
+
+/** The living processes that have `marker` in their environment or their command line. */
+export function processesWith(marker: string): { pid: number; command: string }[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .map((name) => ({ pid: Number(name), command: procFile(name, "cmdline").replaceAll("\0", " ") }))
+    .filter(({ pid, command }) => command.includes(marker) || procFile(pid, "environ").includes(marker));
+}
+
+/** A file of /proc as text; empty if the process is gone or has died. */
+export function procFile(pid: number | string, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+/** What a process has open: the targets of its descriptors, by number. */
+export function openFiles(pid: number): Record<string, string> {
+  const directory = `/proc/${pid}/fd`;
+  return Object.fromEntries(readdirSync(directory).map((fd) => [fd, readlinkSync(join(directory, fd))]));
+}
