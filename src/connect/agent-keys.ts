@@ -1,18 +1,28 @@
-import ssh2, { type BaseAgent, type ParsedKey, type SignCallback, type SigningRequestOptions } from "ssh2";
+import type { Duplex } from "node:stream";
+import ssh2, {
+  type BaseAgent,
+  type GetStreamCallback,
+  type ParsedKey,
+  type SignCallback,
+  type SigningRequestOptions,
+} from "ssh2";
+import { PluginError } from "../contract/errors.ts";
 import { within } from "../lifetime/deadline.ts";
 
-/** An agent answers at once, or hangs, or waits for a person who is asked to unlock it. */
+/** An agent lists its keys at once, or it hangs. */
 const AGENT_MS = 10_000;
 
 /** Gives ssh2 the keys that were chosen, in their order, and leaves signing to the agent that holds them. */
 export class ChosenKeys extends ssh2.BaseAgent<ParsedKey> {
   readonly #agent: BaseAgent;
   readonly #keys: ParsedKey[];
+  readonly #signal: AbortSignal;
 
-  constructor(agent: BaseAgent, keys: ParsedKey[]) {
+  constructor(agent: BaseAgent, keys: ParsedKey[], signal: AbortSignal) {
     super();
     this.#agent = agent;
     this.#keys = keys;
+    this.#signal = signal;
   }
 
   override getIdentities(callback: (failure: Error | null | undefined, keys?: ParsedKey[]) => void): void {
@@ -25,8 +35,12 @@ export class ChosenKeys extends ssh2.BaseAgent<ParsedKey> {
     optionsOrCallback: SigningRequestOptions | SignCallback,
     callback?: SignCallback,
   ): void {
-    if (typeof optionsOrCallback === "function") this.#agent.sign(key, data, optionsOrCallback);
-    else this.#agent.sign(key, data, optionsOrCallback, callback);
+    const [options, answer] =
+      typeof optionsOrCallback === "function" ? [{}, optionsOrCallback] : [optionsOrCallback, callback];
+    this.#agent.sign(key, data, options, (failure, signature) => {
+      // After the end ssh2 would go on and offer the next key.
+      if (!this.#signal.aborted) answer?.(failure, signature);
+    });
   }
 }
 
@@ -34,6 +48,7 @@ export class ChosenKeys extends ssh2.BaseAgent<ParsedKey> {
  * The agent's keys, those first that `preferred` holds too: servers count attempts, and an agent may hold hundreds.
  *
  * @param socket the path of the agent's socket
+ * @param signal ends every conversation with the agent, the ones about signatures too
  */
 export async function agentKeys(
   socket: string,
@@ -41,10 +56,33 @@ export async function agentKeys(
   signal: AbortSignal,
 ): Promise<{ agent: ChosenKeys; keys: ParsedKey[] }> {
   const agent = ssh2.createAgent(socket);
-  const keys = await within({ signal, timeoutMs: AGENT_MS }, () => identities(agent));
+  const onTimeout = () => new PluginError("timeout", `It did not list its keys within ${AGENT_MS} ms.`);
+  const keys = await within({ signal, timeoutMs: AGENT_MS, onTimeout }, (over) => {
+    return identities(withStreamsUntil(ssh2.createAgent(socket), over));
+  });
   const rank = (key: ParsedKey) => (preferred.some((blob) => blob.equals(key.getPublicSSH())) ? 0 : 1);
   keys.sort((a, b) => rank(a) - rank(b));
-  return { agent: new ChosenKeys(agent, keys), keys };
+  return { agent: new ChosenKeys(withStreamsUntil(agent, signal), keys, signal), keys };
+}
+
+/** The agent, whose connections are closed when `signal` aborts: ssh2 keeps them while the agent does not answer. */
+function withStreamsUntil(agent: BaseAgent, signal: AbortSignal): BaseAgent {
+  const getStream = agent.getStream?.bind(agent);
+  if (!getStream) return agent;
+  agent.getStream = (callback: GetStreamCallback) => {
+    getStream((failure, stream) => {
+      if (stream) closeOn(signal, stream);
+      callback(failure, stream);
+    });
+  };
+  return agent;
+}
+
+function closeOn(signal: AbortSignal, stream: Duplex): void {
+  const close = () => stream.destroy();
+  signal.addEventListener("abort", close, { once: true });
+  stream.once("close", () => signal.removeEventListener("abort", close));
+  if (signal.aborted) close();
 }
 
 function identities(agent: BaseAgent): Promise<ParsedKey[]> {

@@ -2,14 +2,20 @@ import type { Duplex } from "node:stream";
 import type { Client } from "ssh2";
 import type { Address } from "../contract/address.ts";
 import type { Listener } from "../contract/connection.ts";
+import { PluginError } from "../contract/errors.ts";
 import { listenError, type VendorError } from "./ssh2-errors.ts";
 
 type OnStream = (stream: Duplex) => void;
 
+/** One listener, as long as it is open: another may come to have its port after it. */
+interface Open {
+  readonly onStream: OnStream;
+}
+
 /** The listeners that the box holds for us: asks for them, and hands each arriving connection to the right one. */
 export class BoxListeners {
   readonly #client: Client;
-  readonly #open = new Map<string, OnStream>();
+  readonly #open = new Map<string, Open>();
 
   constructor(client: Client) {
     this.#client = client;
@@ -28,10 +34,11 @@ export class BoxListeners {
         const address: Address = { network: "tcp", host, port: chosen || port };
         if (failure) return reject(listenError(failure as VendorError, address));
         const key = `tcp ${address.port}`;
-        this.#open.set(key, onStream);
+        const open = { onStream };
+        this.#open.set(key, open);
         resolve({
           address,
-          close: () => this.#close(key, (done) => this.#client.unforwardIn(host, address.port, done)),
+          close: () => this.#close(key, open, (done) => this.#client.unforwardIn(host, address.port, done)),
         });
       });
     });
@@ -40,8 +47,13 @@ export class BoxListeners {
   #listenUnix(path: string, onStream: OnStream): Promise<Listener> {
     const address: Address = { network: "unix", path };
     const key = `unix ${path}`;
+    if (this.#open.has(key)) {
+      const what = `This connection listens on ${path} already.`;
+      return Promise.reject(new PluginError("forward-failed", what, { hint: "Close that listener first." }));
+    }
     // The first connection may arrive together with the answer.
-    this.#open.set(key, onStream);
+    const open = { onStream };
+    this.#open.set(key, open);
     return new Promise((resolve, reject) => {
       this.#client.openssh_forwardInStreamLocal(path, (failure) => {
         if (failure) {
@@ -50,15 +62,16 @@ export class BoxListeners {
         }
         resolve({
           address,
-          close: () => this.#close(key, (done) => this.#client.openssh_unforwardInStreamLocal(path, done)),
+          close: () => this.#close(key, open, (done) => this.#client.openssh_unforwardInStreamLocal(path, done)),
         });
       });
     });
   }
 
   /** Stops listening. A server that does not answer is not waited for: the next connection would be refused anyway. */
-  async #close(key: string, ask: (done: () => void) => void): Promise<void> {
-    if (!this.#open.delete(key)) return;
+  async #close(key: string, open: Open, ask: (done: () => void) => void): Promise<void> {
+    if (this.#open.get(key) !== open) return;
+    this.#open.delete(key);
     try {
       ask(() => {});
     } catch {
@@ -67,8 +80,8 @@ export class BoxListeners {
   }
 
   #arrived(key: string, accept: () => Duplex, reject: () => void): void {
-    const onStream = this.#open.get(key);
-    if (onStream) onStream(accept());
+    const open = this.#open.get(key);
+    if (open) open.onStream(accept());
     else reject();
   }
 }

@@ -85,20 +85,21 @@ export function isConnectOption(name: string): boolean {
  * @throws {PluginError} `bad-options` naming the option, what it must be and what it was
  */
 export function checkConnectOptions(options: ConnectOptions): void {
+  const unknown = Object.keys(options).find((name) => !isConnectOption(name));
+  if (unknown !== undefined) {
+    throw new PluginError("bad-options", `There is no option ${JSON.stringify(unknown)}.`, {
+      hint: "Check its spelling against the documentation of `ConnectOptions`.",
+    });
+  }
   for (const name of ["connectTimeoutMs", "serverAliveIntervalMs", "serverAliveCountMax"] as const) {
     checkNumber(name, options[name]);
   }
-  for (const name of ["passphrase", "password", "keyboardInteractive"] as const) {
-    const value: unknown = options[name];
-    if (value !== undefined && typeof value !== "function") {
-      throw new PluginError(
-        "bad-options",
-        `\`${name}\` must be a function that is asked for it, not a ${typeof value}.`,
-        {
-          hint: "So that a secret is held no longer than it is needed.",
-        },
-      );
-    }
+  for (const name of ["passphrase", "password", "keyboardInteractive"] as const) checkCallback(name, options[name]);
+  for (const name of ["identityFile", "userKnownHostsFile", "globalKnownHostsFile"] as const) {
+    if (options[name] !== undefined && ![options[name]].flat().every(isText)) refuse(name, "a path or a list of paths");
+  }
+  for (const name of ["identityAgent", "hostKeyAlias"] as const) {
+    if (options[name] !== undefined && typeof options[name] !== "string") refuse(name, "a string");
   }
   const strict: unknown = options.strictHostKeyChecking;
   if (strict !== undefined && strict !== "yes" && strict !== "accept-new") {
@@ -110,8 +111,29 @@ export function checkConnectOptions(options: ConnectOptions): void {
   }
 }
 
-/** Refuses what is not a number of at least 0. */
+/** The longest time that a timer can wait for; it fires at once for anything longer. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** Refuses what is not a number from 0 to the longest time that a timer can wait for. */
 export function checkNumber(name: string, value: unknown): void {
-  if (value === undefined || (typeof value === "number" && value >= 0 && Number.isFinite(value))) return;
-  throw new PluginError("bad-options", `\`${name}\` must be a number of at least 0, not ${JSON.stringify(value)}.`);
+  if (value === undefined || (typeof value === "number" && value >= 0 && value <= LONGEST_MS)) return;
+  const shown = typeof value === "number" ? String(value) : JSON.stringify(value);
+  throw new PluginError("bad-options", `\`${name}\` must be a number from 0 to ${LONGEST_MS}, not ${shown}.`);
+}
+
+/** What was given instead of a callback is not repeated: it is likely to be the secret. */
+function checkCallback(name: string, value: unknown): void {
+  if (value === undefined || typeof value === "function") return;
+  throw new PluginError("bad-options", `\`${name}\` must be a function that is asked for it, not a ${typeof value}.`, {
+    hint: "So that a secret is held no longer than it is needed.",
+  });
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string" && value !== "" && !value.includes("\0");
+}
+
+/** The value is not repeated: a private key may have been given in place of its file. */
+function refuse(name: string, what: string): never {
+  throw new PluginError("bad-options", `\`${name}\` must be ${what}.`);
 }

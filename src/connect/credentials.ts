@@ -1,17 +1,22 @@
-import { readFile } from "node:fs/promises";
 import createDebug from "debug";
-import ssh2, { type AnyAuthMethod, type ParsedKey } from "ssh2";
+import type { AnyAuthMethod, ParsedKey } from "ssh2";
 import { PluginError } from "../contract/errors.ts";
+import { harmless } from "../lifetime/tail.ts";
 import { agentKeys } from "./agent-keys.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 import type { Target } from "./destination.ts";
 import { fingerprint } from "./host-key.ts";
-import { expandHome, type IdentityFile, identityFiles, loadKey } from "./identity-files.ts";
+import { expandHome, type IdentityFile, identityFiles, loadKey, publicHalf } from "./identity-files.ts";
 
 const debug = createDebug("go-plugin-ssh:auth");
 
 /** As OpenSSH's NumberOfPasswordPrompts. */
 const PASSWORD_PROMPTS = 3;
+
+const HINT =
+  "Name a key in `identityFile`, load one into the agent, or give a `password` or `keyboardInteractive` callback.";
+/** What helps where the server hung up, which it does after a few attempts (MaxAuthTries). */
+const ENDED_HINT = "With many keys in the agent, name the right one in `identityFile`: it is offered first.";
 
 /** One thing to try, and the SSH method that it counts as. It may turn out to have nothing to offer. */
 interface Attempt {
@@ -51,7 +56,7 @@ export class Credentials {
    */
   async next(allowed: readonly string[] | undefined): Promise<AnyAuthMethod | undefined> {
     this.#allowed = allowed ?? this.#allowed;
-    for (;;) {
+    while (this.#failure === undefined) {
       const index = this.#attempts.findIndex(({ method }) => !allowed || method === "none" || allowed.includes(method));
       const [attempt] = index === -1 ? [] : this.#attempts.splice(index, 1);
       if (!attempt) return undefined;
@@ -59,30 +64,37 @@ export class Credentials {
         const offer = await attempt.make();
         if (offer) return offer;
       } catch (failure) {
-        this.#failure = failure;
-        return undefined;
+        this.#fail(failure);
       }
     }
+    return undefined;
   }
 
-  /** Takes note of something that went wrong on the way, for the final message. */
+  /** Takes note of what was tried or went wrong on the way, for the final message. */
   note(what: string): void {
-    debug("%s", what);
-    this.#tried.push(what);
+    const line = harmless(what);
+    debug("%s", line);
+    this.#tried.push(line);
   }
 
-  /** The error for a server that accepted nothing. */
-  error(cause: unknown): PluginError {
+  /**
+   * The error for a server that accepted nothing.
+   *
+   * @param said why the server ended it, in its own words, if it was the server that did
+   */
+  error(cause: unknown, said?: string): PluginError {
     const { user, host } = this.#target;
     const tried = this.#tried.length > 0 ? this.#tried.map((line) => `\n  - ${line}`).join("") : " nothing";
-    const allowed = this.#allowed?.length ? this.#allowed.join(", ") : "it did not say what";
+    const allowed = this.#allowed?.length ? harmless(this.#allowed.join(", ")) : "it did not say what";
     return new PluginError(
       "auth-failed",
-      `${host} did not let ${user} in.\nTried:${tried}\nThe server takes: ${allowed}.`,
-      {
-        cause: this.#failure ?? cause,
-        hint: "Name a key in `identityFile`, load one into the agent, or give a `password` or `keyboardInteractive` callback.",
-      },
+      [
+        `${host} did not let ${user} in${said === undefined ? "" : `: ${harmless(said)}`}.`,
+        `Tried:${tried}`,
+        `The server takes: ${allowed}.`,
+        ...(this.#failure === undefined ? [] : ["One of the callbacks threw; `cause` is what it threw."]),
+      ].join("\n"),
+      { cause: this.#failure ?? cause, hint: said === undefined ? HINT : `${HINT} ${ENDED_HINT}` },
     );
   }
 
@@ -106,7 +118,7 @@ export class Credentials {
 
   async #agent(socket: string, files: readonly IdentityFile[]): Promise<AnyAuthMethod | undefined> {
     try {
-      const preferred = await Promise.all(files.map(({ file }) => publicKey(`${file}.pub`)));
+      const preferred = await Promise.all(files.map(({ file }) => publicHalf(file)));
       const { agent, keys } = await agentKeys(
         socket,
         preferred.filter((blob) => blob !== undefined),
@@ -125,17 +137,24 @@ export class Credentials {
   }
 
   async #keyFile({ file, explicit }: IdentityFile): Promise<AnyAuthMethod | undefined> {
+    // What the agent has offered was refused; nobody needs to unlock it once more.
+    if (this.#wasOffered(await publicHalf(file))) return undefined;
     const { passphrase } = this.#options;
     const ask = () => passphrase && this.#ask((signal) => passphrase({ file, signal }));
     const loaded = await loadKey(file, async () => ask());
     if ("why" in loaded) {
-      if (explicit || !loaded.why.includes("ENOENT")) this.note(`key file ${file}: ${loaded.why}`);
+      if (explicit || !loaded.missing) this.note(`key file ${file}: ${loaded.why}`);
       return undefined;
     }
     const { key } = loaded;
-    if (this.#offered.some((blob) => blob.equals(key.getPublicSSH()))) return undefined;
+    if (this.#wasOffered(key.getPublicSSH())) return undefined;
+    this.#offered.push(key.getPublicSSH());
     this.note(`key file ${file}: ${describe(key)}`);
     return { type: "publickey", username: this.#target.user, key: key as unknown as Buffer };
+  }
+
+  #wasOffered(key: Buffer | undefined): boolean {
+    return key !== undefined && this.#offered.some((blob) => blob.equals(key));
   }
 
   async #none(): Promise<AnyAuthMethod | undefined> {
@@ -150,6 +169,7 @@ export class Credentials {
     const { user, host } = this.#target;
     const answer = await this.#ask((signal) => password({ user, host, signal }));
     if (answer === undefined || answer === previous) return undefined;
+    if (typeof answer !== "string") throw wrongAnswer("password", "a string or undefined");
     this.note(`password of ${user}${attempt > 1 ? `, attempt ${attempt}` : ""}`);
     if (attempt < PASSWORD_PROMPTS) {
       this.#attempts.push({ method: "password", make: () => this.#password(password, attempt + 1, answer) });
@@ -166,24 +186,36 @@ export class Credentials {
       username: this.#target.user,
       prompt: (name, instructions, _language, prompts, finish) => {
         const questions = prompts.map(({ prompt, echo }) => ({ prompt, echo: echo ?? false }));
-        if (questions.length === 0) return finish([]);
-        this.#ask((signal) => callback({ name, instructions, prompts: questions, signal })).then(
-          (answers) => finish([...(answers ?? [])]),
-          (failure) => {
-            this.#failure = failure;
-            finish([]);
-          },
-        );
+        const ask = () => this.#ask((signal) => callback({ name, instructions, prompts: questions, signal }));
+        void this.#answer(questions.length === 0 ? async () => [] : ask, finish);
       },
     };
   }
+
+  /** Gives the answers to the server, or none where there are none. What goes wrong ends the connecting. */
+  async #answer(ask: () => Promise<readonly string[] | undefined>, finish: (answers: string[]) => void): Promise<void> {
+    let answers: string[] = [];
+    try {
+      const given: unknown = (await ask()) ?? [];
+      if (!Array.isArray(given) || given.some((answer) => typeof answer !== "string")) {
+        throw wrongAnswer("keyboardInteractive", "an array of strings or undefined");
+      }
+      answers = given;
+    } catch (failure) {
+      this.#fail(failure);
+    }
+    // A connection that has ended meanwhile needs no answer.
+    if (!this.#signal.aborted) finish([...answers]);
+  }
+
+  #fail(failure: unknown): void {
+    this.#failure = failure ?? new PluginError("aborted", "A callback gave up.");
+  }
 }
 
-async function publicKey(file: string): Promise<Buffer | undefined> {
-  const data = await readFile(file).catch(() => undefined);
-  const key = data && (ssh2.utils.parseKey(data) as ParsedKey | ParsedKey[] | Error);
-  const first = Array.isArray(key) ? key[0] : key;
-  return first === undefined || first instanceof Error ? undefined : first.getPublicSSH();
+/** The answer is not repeated: it was meant to be a secret. */
+function wrongAnswer(name: string, what: string): PluginError {
+  return new PluginError("bad-options", `\`${name}\` must answer with ${what}.`);
 }
 
 function describe(key: ParsedKey): string {

@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { userInfo } from "node:os";
 import { PluginError } from "../contract/errors.ts";
 
@@ -23,6 +24,11 @@ export interface Target {
 
 const USAGE = 'A destination is "ssh://user@host:port", "user@host", "host", or { host, port, user }.';
 
+/** A name in any script; nothing that a program could take for an option, a path or a login. */
+const HOST_NAME = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}._-]*$/u;
+/** No account's name has a colon, so what has one is a name with a password. */
+const USER_NAME = /^[^\s\p{Cc}:-][^\s\p{Cc}:]*$/u;
+
 /**
  * Reads a destination as `ssh` does.
  *
@@ -31,14 +37,15 @@ const USAGE = 'A destination is "ssh://user@host:port", "user@host", "host", or 
 export function parseDestination(destination: Destination): Target {
   const parts = typeof destination === "string" ? parseText(destination) : destination;
   if (typeof parts !== "object" || parts === null) refuse("The destination must be a string or an object.");
-  const { host, port = 22, user = userInfo().username } = parts;
-  if (typeof host !== "string" || !/^[^\s\0@/[\]-][^\s\0@/[\]]*$/.test(host)) {
-    refuse(`${JSON.stringify(host)} is not a host name or an address.`);
+  const { host, port = 22, user = ownName(), ...others } = parts;
+  const [other] = Object.keys(others);
+  if (other !== undefined) refuse(`A destination has no ${JSON.stringify(other)}.`);
+  if (typeof host !== "string" || !(HOST_NAME.test(host) || isIPv6(host))) {
+    refuse(`${quoted(host)} is not a host name or an address.`);
   }
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) refuse(`${JSON.stringify(port)} is not a port.`);
-  if (typeof user !== "string" || !/^[^\s\0-][^\s\0]*$/.test(user)) {
-    refuse(`${JSON.stringify(user)} is not a user name.`);
-  }
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) refuse(`${quoted(port)} is not a port.`);
+  if (typeof user === "string" && user.includes(":")) refusePassword();
+  if (typeof user !== "string" || !USER_NAME.test(user)) refuse(`${quoted(user)} is not a user name.`);
   return { host, port, user };
 }
 
@@ -48,38 +55,64 @@ export function describeTarget({ host, port, user }: Target): string {
 }
 
 function parseText(text: string): DestinationParts {
-  if (!/^ssh:\/\//i.test(text)) {
-    if (text.includes("://")) refuse(`Only ssh:// is a known scheme, not ${JSON.stringify(text.split("://")[0])}://.`);
-    const at = text.lastIndexOf("@");
-    const host = text.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
-    if (/^[^:]*:\d*$/.test(host)) refuse("A port needs the form ssh://user@host:port.");
-    return at === -1 ? { host } : { host, user: text.slice(0, at) };
-  }
-  return parseUrl(text);
+  const [, scheme, rest = text] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
+  if (scheme !== undefined && scheme.toLowerCase() !== "ssh")
+    refuse(`Only ssh:// is a known scheme, not ${scheme}://.`);
+  // Before anything else, because a password may contain whatever ends a part of a URL.
+  if (rest.slice(0, Math.max(0, rest.lastIndexOf("@"))).includes(":")) refusePassword();
+  return scheme === undefined ? parseLogin(text) : parseUrl(rest);
 }
 
-/** The URL's own text stays out of messages where it may hold a password. */
+/** `user@host`, where a user's name may contain an `@`. */
+function parseLogin(text: string): DestinationParts {
+  const at = text.lastIndexOf("@");
+  const host = text.slice(at + 1);
+  if (/^(\[.*\]|[^:]*):\d*$/.test(host)) refuse("A port needs the form ssh://user@host:port.");
+  return { host: withoutBrackets(host), ...(at === -1 ? {} : { user: text.slice(0, at) }) };
+}
+
+/** What follows `ssh://`. Where it goes on too long, the rest is not repeated: it may hold a secret. */
 function parseUrl(text: string): DestinationParts {
-  const [, login, host = "", port, rest = ""] =
-    /^ssh:\/\/(?:(.*)@)?(\[[^\]]*\]|[^:/?#@]*)(?::(\d+))?(.*)$/i.exec(text) ?? [];
-  if (login?.includes(":")) {
-    refuse("A password has no place in an ssh:// URL.", "Give a `password` callback instead.");
-  }
-  if (rest !== "" && rest !== "/")
-    refuse(`An ssh:// URL ends after the port; it goes on with ${JSON.stringify(rest)}.`);
+  const [, login, host = "", port] =
+    /^(?:([^/?#]*)@)?(\[[^\]/?#]*\]|[^[\]:/?#@]*)(?::(\d+))?\/?$/.exec(text) ??
+    refuse("An ssh:// URL has a user, a host and a port, and nothing else.");
   return {
-    host: host.replace(/^\[(.*)\]$/, "$1"),
+    host: withoutBrackets(host),
     ...(port === undefined ? {} : { port: Number(port) }),
     ...(login === undefined ? {} : { user: decode(login) }),
   };
+}
+
+function withoutBrackets(host: string): string {
+  const [, address] = /^\[(.*)\]$/.exec(host) ?? [];
+  return address !== undefined && isIPv6(address) ? address : host;
 }
 
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return refuse(`${JSON.stringify(text)} is not a user name.`);
+    return refuse(`${quoted(text)} is not a user name.`);
   }
+}
+
+/** The account that runs this process; in a container it may have a number only. */
+function ownName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return refuse("This account has no name, so the destination must say who logs in.");
+  }
+}
+
+/** A refused value as it was given, unless there may be a password in it. */
+function quoted(value: unknown): string {
+  if (typeof value === "string") return value.includes("@") ? "What was given" : JSON.stringify(value);
+  return typeof value === "object" ? "An object" : String(value);
+}
+
+function refusePassword(): never {
+  refuse("A password has no place in a destination.", "Give a `password` callback instead.");
 }
 
 function refuse(what: string, hint = USAGE): never {

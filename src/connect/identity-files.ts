@@ -6,7 +6,7 @@ import type { ConnectOptions } from "./connect-options.ts";
 
 /** What OpenSSH tries too, as far as ssh2 can use it. */
 const DEFAULT_NAMES = ["id_ed25519", "id_ecdsa", "id_rsa"];
-/** A private key that its group or the world can read is refused, as OpenSSH does. */
+/** A private key of ours that our group or the world can read is refused, as OpenSSH does. */
 const TOO_OPEN = 0o077;
 
 /** A key file that is to be tried: `explicit` if the caller named it, so that its absence is worth a word. */
@@ -29,8 +29,17 @@ export function expandHome(file: string): string {
   return file.startsWith("~/") ? join(homedir(), file.slice(2)) : file;
 }
 
+/** The public half of a key file, without a passphrase: of the `.pub` beside it or of the file itself. */
+export async function publicHalf(file: string): Promise<Buffer | undefined> {
+  for (const name of [`${file}.pub`, file]) {
+    const key = await readFile(name).then(parse, () => undefined);
+    if (key !== undefined && !(key instanceof Error)) return key.getPublicSSH();
+  }
+  return undefined;
+}
+
 /** A key that can be offered, or why it cannot, in words for the list of what was tried. */
-export type LoadedKey = { key: ParsedKey } | { why: string };
+export type LoadedKey = { key: ParsedKey } | { why: string; missing?: boolean };
 
 /** Reads a private key; asks for its passphrase if it has one. Never rejects, but with what `passphrase` throws. */
 export async function loadKey(
@@ -38,29 +47,37 @@ export async function loadKey(
   passphrase: () => Promise<string | undefined> | string | undefined,
 ): Promise<LoadedKey> {
   let data: Buffer;
+  let tooOpen: string | undefined;
   try {
-    const { mode } = await stat(file);
-    if (process.platform !== "win32" && (mode & TOO_OPEN) !== 0) {
-      return { why: `its permissions 0${(mode & 0o777).toString(8)} are too open; try \`chmod 600\`` };
-    }
     data = await readFile(file);
+    tooOpen = await openPermissions(file);
   } catch (failure) {
-    return { why: `it cannot be read (${(failure as NodeJS.ErrnoException).code})` };
+    const { code } = failure as NodeJS.ErrnoException;
+    return { why: `it cannot be read (${code})`, missing: code === "ENOENT" };
   }
   const plain = parse(data);
-  if (!(plain instanceof Error)) return usable(plain);
-  if (!/encrypted/i.test(plain.message)) return { why: `it is no private key that ssh2 can use (${plain.message})` };
+  const encrypted = plain instanceof Error && /encrypted/i.test(plain.message);
+  if (plain instanceof Error && !encrypted) {
+    return { why: `it is no private key that ssh2 can use (${plain.message})` };
+  }
+  if (!(plain instanceof Error) && !plain.isPrivateKey()) return { why: "it holds a public key, not the private one" };
+  if (tooOpen !== undefined) return { why: `its permissions ${tooOpen} are too open; try \`chmod 600\`` };
+  if (!(plain instanceof Error)) return { key: plain };
+
   const secret = await passphrase();
   if (secret === undefined) return { why: "it is encrypted and there was no passphrase" };
   const opened = parse(data, secret);
-  return opened instanceof Error ? { why: "the passphrase is wrong" } : usable(opened);
+  return opened instanceof Error ? { why: "the passphrase is wrong" } : { key: opened };
+}
+
+/** The file's permissions, if others may read it and it is ours. What belongs to somebody else is not ours to mend. */
+async function openPermissions(file: string): Promise<string | undefined> {
+  const { mode, uid } = await stat(file);
+  if (process.getuid?.() !== uid || (mode & TOO_OPEN) === 0) return undefined;
+  return `0${(mode & 0o777).toString(8)}`;
 }
 
 function parse(data: Buffer, passphrase?: string): ParsedKey | Error {
   const parsed = ssh2.utils.parseKey(data, passphrase) as ParsedKey | ParsedKey[] | Error;
-  return Array.isArray(parsed) ? (parsed[0] ?? new TypeError("empty")) : parsed;
-}
-
-function usable(key: ParsedKey): LoadedKey {
-  return key.isPrivateKey() ? { key } : { why: "it holds a public key, not the private one" };
+  return Array.isArray(parsed) ? (parsed[0] ?? new TypeError("it is empty")) : parsed;
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import createDebug from "debug";
 import PQueue from "p-queue";
 import type { Connection } from "../contract/connection.ts";
@@ -58,6 +59,8 @@ export class ConnectionPool implements AsyncDisposable {
     checkPins(options.hostKeyFingerprints);
     this.#options = options;
     this.#idleTimeoutMs = idleTimeoutMs;
+    // One listener for each connection that is being made is no leak.
+    setMaxListeners(0, this.#ending.signal);
   }
 
   /** How many connections are open. */
@@ -84,13 +87,12 @@ export class ConnectionPool implements AsyncDisposable {
       connection.hold(true);
       let held = true;
       const release = () => {
-        if (held) this.#giveBack(key, entry, connection);
+        if (held) this.#giveBack(key, entry);
         held = false;
       };
       return { connection, release, [Symbol.asyncDispose]: async () => release() };
     } catch (failure) {
-      entry.leases -= 1;
-      if (entry.leases === 0) this.#forget(key, entry);
+      this.#giveBack(key, entry);
       throw failure;
     }
   }
@@ -107,8 +109,13 @@ export class ConnectionPool implements AsyncDisposable {
 
   #entry(key: string, target: Target): Entry {
     const known = this.#entries.get(key);
-    if (known) return known;
-    const entry: Entry = { leases: 0, attempt: new SharedAttempt((signal) => this.#open(key, target, signal)) };
+    // One that has failed may still be here, for those who have not heard of it yet.
+    if (known?.attempt.usable) return known;
+    const attempt = new SharedAttempt(
+      (signal) => this.#open(key, target, signal),
+      (late) => late.close(),
+    );
+    const entry: Entry = { leases: 0, attempt };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -118,15 +125,20 @@ export class ConnectionPool implements AsyncDisposable {
     const queue = this.#handshakes.get(box) ?? new PQueue({ concurrency: HANDSHAKES_PER_BOX });
     this.#handshakes.set(box, queue);
     const limits = { signal, until: [this.#ending.signal] };
-    // Aborted while it waits for its turn, or while it connects: both end the same way.
+    // Aborted while it waits for its turn, or while it connects: both end the same way. The queue gets no signal: it
+    // would race with a connection that was just made, and drop it.
     const connection = await within(
       limits,
-      (over) =>
-        queue.add(() => openConnection(target, this.#options, over), { signal: over }) as Promise<SshConnection>,
+      (over) => queue.add(() => openConnection(target, this.#options, over)),
       (late) => late.close(),
     ).finally(() => {
       if (queue.size + queue.pending === 0) this.#handshakes.delete(box);
     });
+    const over = [this.#ending.signal, connection.lost].find(({ aborted }) => aborted);
+    if (over) {
+      await connection.close();
+      throw over.reason;
+    }
     this.#connections.add(connection);
     debug("%s connected, %d connections", key, this.#connections.size);
     connection.lost.addEventListener("abort", () => {
@@ -137,9 +149,17 @@ export class ConnectionPool implements AsyncDisposable {
     return connection;
   }
 
-  #giveBack(key: string, entry: Entry, connection: SshConnection): void {
+  /** One lease less. With the last one, what never became a connection is forgotten, and what did begins to idle. */
+  #giveBack(key: string, entry: Entry): void {
     entry.leases -= 1;
-    if (entry.leases > 0 || connection.lost.aborted) return;
+    if (entry.leases > 0) return;
+    const connection = entry.attempt.result;
+    if (!connection || connection.lost.aborted) this.#forget(key, entry);
+    else this.#idle(key, entry, connection);
+  }
+
+  /** Closes the connection after a while, unless somebody leases it. It keeps no process alive meanwhile. */
+  #idle(key: string, entry: Entry, connection: SshConnection): void {
     connection.hold(false);
     entry.idle = setTimeout(() => {
       debug("%s was idle for %d ms", key, this.#idleTimeoutMs);

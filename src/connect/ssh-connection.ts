@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import createDebug from "debug";
@@ -37,6 +38,7 @@ export class SshConnection implements Connection {
     this.#listeners = new BoxListeners(client);
     // One listener for each stream that uses the connection is no leak.
     client.setMaxListeners(0);
+    setMaxListeners(0, this.lost);
     client.on("error", (failure) => {
       debug("%s: %s", this.name, failure.message);
       this.#failure ??= connectionError(failure as VendorError, "ready", target);

@@ -30,49 +30,67 @@ const DIAL_HINTS: Record<string, string> = {
   ETIMEDOUT: TIMEOUT_HINT,
 };
 
-/** Turns a failure of ssh2's client, before or after it was ready, into one of ours. */
-export function connectionError(failure: VendorError, phase: Phase, target: Target): PluginError {
-  const name = describeTarget(target);
-  const cause = failure;
-  const said = harmless(failure.message);
-  if (phase === "ready") {
-    const silent = failure.level === "client-timeout";
-    return new PluginError(
-      "connection-lost",
-      `The connection to ${name} broke: ${silent ? "no answer to keepalives" : said}.`,
-      {
-        cause,
-        hint: silent
-          ? "The network went silent, or the box is down. `serverAliveIntervalMs` and `serverAliveCountMax` set the patience."
-          : "",
-      },
-    );
+/**
+ * Turns a failure of ssh2's client, before or after it was ready, into one of ours.
+ *
+ * @param greeting what the server said instead of its banner, if it said anything
+ */
+export function connectionError(failure: VendorError, phase: Phase, target: Target, greeting = ""): PluginError {
+  if (phase === "ready") return lostError(failure, target);
+  // A reset is no refusal: somebody had taken the connection before.
+  if (phase === "banner" || (phase === "dialling" && failure.code === "ECONNRESET")) {
+    return greetingError(failure, target, greeting);
   }
+  const name = describeTarget(target);
+  const said = messageOf(failure);
   if (phase === "dialling") {
     return new PluginError("connect-failed", `${name} cannot be reached: ${said}.`, {
-      cause,
+      cause: failure,
       hint: DIAL_HINTS[String(failure.code)],
     });
   }
-  if (phase === "banner") {
-    return new PluginError("box-refused", `${name} dropped the connection before it began: ${said}.`, {
-      cause,
-      hint: MAX_STARTUPS,
-    });
-  }
-  if (phase === "authentication" && typeof failure.code === "number") {
-    return new PluginError("auth-failed", `${name} ended the authentication: ${said}.`, {
-      cause,
-      hint: "With many keys in the agent, name the right one in `identityFile`: it is offered first.",
-    });
-  }
-  const algorithms = /no matching/i.test(failure.message);
-  return new PluginError("connect-failed", `${name} and we could not agree during ${phase}: ${said}.`, {
-    cause,
-    hint: algorithms
+  return new PluginError("connect-failed", `The connection to ${name} ended during ${phase}: ${said}.`, {
+    cause: failure,
+    hint: /no matching/i.test(failure.message)
       ? "The server offers only algorithms that ssh2 does not have; update the server or its configuration."
       : "",
   });
+}
+
+function lostError(failure: VendorError, target: Target): PluginError {
+  const silent = failure.level === "client-timeout";
+  const why = silent ? "no answer to keepalives" : messageOf(failure);
+  return new PluginError("connection-lost", `The connection to ${describeTarget(target)} broke: ${why}.`, {
+    cause: failure,
+    hint: silent
+      ? "The network went silent, or the box is down. `serverAliveIntervalMs` and `serverAliveCountMax` set the patience."
+      : "",
+  });
+}
+
+/** A server that ended the connection before SSH began; ssh2 gives up by itself on what cannot be SSH. */
+function greetingError(failure: VendorError, target: Target, greeting: string): PluginError {
+  const name = describeTarget(target);
+  const hungUp = failure.level !== undefined || failure.code !== undefined;
+  const words = greeting === "" ? "" : ` It said ${JSON.stringify(greeting)}.`;
+  if (!hungUp) {
+    const what = `${name} does not speak SSH: ${messageOf(failure)}.${words}`;
+    return new PluginError("connect-failed", what, { cause: failure, hint: "Check the port." });
+  }
+  return new PluginError(
+    "box-refused",
+    `${name} dropped the connection before it began: ${messageOf(failure)}.${words}`,
+    {
+      cause: failure,
+      hint: greeting === "" ? MAX_STARTUPS : `If this is no SSH server, check the port. ${MAX_STARTUPS}`,
+    },
+  );
+}
+
+/** What a failure says. Node leaves the text of an attempt at several addresses empty and tells it of each one. */
+function messageOf(failure: VendorError): string {
+  const { errors = [] } = failure as { errors?: readonly Error[] };
+  return harmless(failure.message || errors.map(({ message }) => message).join("; ") || String(failure.code));
 }
 
 /** The error for a connection that did not become ready in time. */
@@ -117,13 +135,17 @@ export function streamError(failure: VendorError, to: Address): PluginError {
   }
   return new PluginError("forward-failed", `The box could not connect to ${where}: ${harmless(failure.message)}.`, {
     cause,
-    hint: "The plugin may have ended, or it does not listen there.",
+    hint:
+      to.network === "unix"
+        ? "The plugin may have ended, or it does not listen there. OpenSSH says the same where forwarding is forbidden."
+        : "The plugin may have ended, or it does not listen there.",
   });
 }
 
-/** The error for a listener that the server would not make on the box. */
+/** The error for a listener that the server would not make on the box. It never says why (RFC 4254 §7.1). */
 export function listenError(failure: VendorError, at: Address): PluginError {
-  return forbidden(`The server refused to listen on ${formatAddress(at)}`, at, failure);
+  const taken = at.network === "unix" ? "the path is taken or its directory is not there" : "the port is taken";
+  return forbidden(`The server refused to listen on ${formatAddress(at)}, or ${taken}`, at, failure);
 }
 
 /** The error for a forward that sshd's configuration rules out, naming the option. */

@@ -1,0 +1,50 @@
+import ssh2 from "ssh2";
+import { expect, test } from "vitest";
+import { HostVerifier } from "../../src/connect/host-verifier.ts";
+import { generateKey } from "../../src/demo/embedded/keys.ts";
+import { rejectionOf } from "./failure-of.ts";
+import { Scratch } from "./scratch.ts";
+
+const target = { host: "box", port: 22, user: "ann" };
+
+/** The public key of a line, as a server sends it. */
+function blob(publicKey: string): Buffer {
+  const key = ssh2.utils.parseKey(publicKey);
+  if (key instanceof Error) throw key;
+  return key.getPublicSSH();
+}
+
+test("the key of a connection is looked up once; from then on it must stay the same", async () => {
+  await using scratch = await Scratch.make();
+  const [key, other] = [generateKey("ed25519"), generateKey("ed25519")];
+  // Both are on record, so that only the change itself can be what is refused.
+  const userKnownHostsFile = await scratch.put("known_hosts", `box ${key.publicKey}\nbox ${other.publicKey}\n`);
+  const connecting = new AbortController();
+  const verifier = new HostVerifier(target, { userKnownHostsFile, globalKnownHostsFile: [] }, connecting.signal);
+  await verifier.verify(blob(key.publicKey));
+  connecting.abort();
+  await scratch.put("known_hosts", "");
+  await verifier.verify(blob(key.publicKey));
+  const failure = await rejectionOf(verifier.verify(blob(other.publicKey)));
+  expect(failure.code).toBe("host-key-changed");
+  expect(failure.message).toContain("ann@box:22 changed its host key midway");
+});
+
+test("a key that was refused is not taken for the connection's", async () => {
+  await using scratch = await Scratch.make();
+  const [key, other] = [generateKey("ed25519"), generateKey("ed25519")];
+  const userKnownHostsFile = await scratch.put("known_hosts", `box ${key.publicKey}\n`);
+  const options = { userKnownHostsFile, globalKnownHostsFile: [] };
+  const verifier = new HostVerifier(target, options, new AbortController().signal);
+  expect(await rejectionOf(verifier.verify(blob(other.publicKey)))).toMatchObject({ code: "host-key-changed" });
+  expect(await rejectionOf(verifier.verify(blob(other.publicKey)))).toMatchObject({ code: "host-key-changed" });
+  await verifier.verify(blob(key.publicKey));
+});
+
+test("the algorithms of keys on record come first", async () => {
+  await using scratch = await Scratch.make();
+  const userKnownHostsFile = await scratch.put("known_hosts", `box ${generateKey("rsa").publicKey}\n`);
+  const options = { userKnownHostsFile, globalKnownHostsFile: [] };
+  const verifier = new HostVerifier(target, options, new AbortController().signal);
+  expect((await verifier.algorithms()).slice(0, 3)).toEqual(["rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519"]);
+});

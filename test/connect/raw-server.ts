@@ -1,0 +1,55 @@
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+
+/** A TCP server that speaks no SSH of its own: what it says is up to the test. */
+export class RawServer implements AsyncDisposable {
+  readonly port: number;
+  readonly #server: Server;
+  readonly #sockets: Set<Socket>;
+
+  private constructor(server: Server, sockets: Set<Socket>, port: number) {
+    this.#server = server;
+    this.#sockets = sockets;
+    this.port = port;
+  }
+
+  /** Listens on any free port; `onClient` gets each client. */
+  static async start(onClient: (client: Socket) => void): Promise<RawServer> {
+    const sockets = new Set<Socket>();
+    const server = createServer((client) => {
+      sockets.add(client);
+      client.on("error", () => {}).on("close", () => sockets.delete(client));
+      client.resume();
+      onClient(client);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    return new RawServer(server, sockets, typeof address === "object" && address ? address.port : 0);
+  }
+
+  /** How many clients are here. */
+  get clients(): number {
+    return this.#sockets.size;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
+
+/** A KEXINIT packet that offers `name` for everything (RFC 4253 §7.1). */
+export function offerOnly(name: string): Buffer {
+  const list = Buffer.alloc(4 + name.length);
+  list.writeUInt32BE(name.length);
+  list.write(name, 4);
+  const payload = Buffer.concat([Buffer.from([20]), Buffer.alloc(16), ...Array(10).fill(list), Buffer.alloc(5)]);
+  const padding = 8 + ((8 - ((payload.length + 5 + 8) % 8)) % 8);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(payload.length + padding + 1);
+  head[4] = padding;
+  return Buffer.concat([head, payload, Buffer.alloc(padding)]);
+}
