@@ -13,6 +13,7 @@ import { pluginEnvironment } from "../handshake/environment.ts";
 import { type HandshakeLine, parseHandshakeLine } from "../handshake/handshake-line.ts";
 import { readHandshakeLine } from "../handshake/read-handshake.ts";
 import { abortError, within } from "../lifetime/deadline.ts";
+import { SharedAttempt } from "../lifetime/shared-attempt.ts";
 import { type ClientOptions, type ResolvedClientOptions, resolveClientOptions } from "./client-options.ts";
 import { type GrpcTarget, grpcTarget } from "./grpc-target.ts";
 
@@ -34,7 +35,9 @@ interface Running {
 export class Client implements AsyncDisposable {
   readonly #options: ResolvedClientOptions;
   readonly #killed = new AbortController();
-  #starting: Promise<Transport> | undefined;
+  #attempt: SharedAttempt<Running> | undefined;
+  /** Resolves when the last attempt is over and, if it failed, undone. */
+  #settled: Promise<unknown> = Promise.resolve();
   #runner: Runner | undefined;
   #running: Running | undefined;
   #killing: Promise<void> | undefined;
@@ -67,25 +70,39 @@ export class Client implements AsyncDisposable {
   /**
    * Starts the plugin, agrees with it and connects to it; resolves with the transport for calls. Once it has started,
    * each further call gives the same answer; after a failed start it tries again, with a new runner. Aborting `signal`
-   * gives up starting; it never ends a plugin that has started.
+   * gives up this call; the starting itself ends when nobody waits for it any more, a plugin that has started never.
    *
    * @throws {PluginError} what the runner threw; `handshake-failed` with go-plugin's text; `plugin-not-started`;
    *   `timeout`; `aborted`; `closed` after a kill. The runner has been told to end the plugin then.
    */
   start(signal?: AbortSignal): Promise<Transport> {
-    if (!this.#starting) {
-      const starting = this.#start(signal);
-      this.#starting = starting;
-      starting.catch(() => {
-        if (this.#starting === starting) this.#starting = undefined;
-      });
-    }
-    const { signal: killed } = this.#killed;
-    const shared = this.#starting;
-    return within({ signal, until: [killed] }, () => shared);
+    const attempt = this.#attempt?.usable ? this.#attempt : this.#newAttempt();
+    this.#attempt = attempt;
+    const joined = within({ signal, until: [this.#killed.signal] }, (over) => attempt.join(over));
+    return joined.then(({ channel }) => channel.transport);
   }
 
-  async #start(signal: AbortSignal | undefined): Promise<Transport> {
+  /** An attempt that begins when the one before it is over. */
+  #newAttempt(): SharedAttempt<Running> {
+    const before = this.#settled;
+    return new SharedAttempt(
+      (over) => {
+        const starting = before.then(() => this.#start(over));
+        this.#settled = starting.catch(() => {});
+        return starting;
+      },
+      (unwanted) => this.#undo(unwanted),
+    );
+  }
+
+  /** Ends a plugin that came up when nobody waited for it any more. */
+  async #undo({ channel, runner }: Running): Promise<void> {
+    this.#running = undefined;
+    channel.close(closed());
+    await runner.kill().catch((failure) => debug("kill after a late start: %s", failure.message));
+  }
+
+  async #start(signal: AbortSignal): Promise<Running> {
     if (this.#killed.signal.aborted) throw this.#killed.signal.reason;
     const { autoMtls, createRunner, startTimeoutMs } = this.#options;
     const certificate = autoMtls ? createCertificate() : undefined;
@@ -105,7 +122,7 @@ export class Client implements AsyncDisposable {
       );
       this.#running = running;
       this.#follow(running);
-      return running.channel.transport;
+      return running;
     } catch (failure) {
       debug("start failed: %s", (failure as Error).message);
       await runner.kill().catch((other) => debug("kill after a failed start: %s", other.message));
@@ -200,7 +217,7 @@ export class Client implements AsyncDisposable {
     }
     this.#killed.abort(reason);
     running?.channel.close(reason);
-    await this.#starting?.catch(() => {});
+    await this.#settled;
     await this.#runner?.kill();
   }
 

@@ -6,10 +6,10 @@ import {
   type OutgoingHttpHeaders,
 } from "node:http2";
 import type { Duplex } from "node:stream";
-import { Code, ConnectError } from "@connectrpc/connect";
 import createDebug from "debug";
 import { PluginError } from "../contract/errors.ts";
 import { later } from "../lifetime/later.ts";
+import { type Losses, unavailable } from "./explain-loss.ts";
 import { responseChunks } from "./response-chunks.ts";
 
 const debug = createDebug("go-plugin-ssh:dial");
@@ -30,16 +30,29 @@ type State =
  * One HTTP/2 connection to a plugin, made anew when it was lost, over whatever stream `open` gives. It is what
  * Connect's transport calls a session manager.
  */
-export class Http2Link {
+export class Http2Link implements Losses {
   readonly authority: string;
   readonly #open: (signal: AbortSignal) => Promise<Duplex>;
   readonly #over = new AbortController();
   #state: State = { is: "idle" };
+  /** Those that are open below the sessions. Node leaves one open for ever if the other side went during a write. */
+  readonly #streams = new Set<Duplex>();
+  #lost = 0;
 
   /** @param authority `http://localhost`, or `https://localhost` if `open` gives a stream with TLS */
   constructor(authority: string, open: (signal: AbortSignal) => Promise<Duplex>) {
     this.authority = authority;
     this.#open = open;
+  }
+
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  get losses(): number {
+    const state = this.#state;
+    const isLost = state.is === "closed" || (state.is === "ready" && isGone(state.session));
+    return this.#lost + (isLost ? 1 : 0);
   }
 
   /** When it resolves there is a connection. */
@@ -63,7 +76,7 @@ export class Http2Link {
         return Object.defineProperty(stream, Symbol.asyncIterator, { value: () => responseChunks(stream) });
       } catch (failure) {
         // The connection may have gone between the two lines above; then another one is made.
-        if (!session.closed && !session.destroyed) throw failure;
+        if (!isGone(session)) throw failure;
       }
     }
   }
@@ -79,13 +92,17 @@ export class Http2Link {
     this.#over.abort(reason);
     // Without a code, Node ends the streams as if they were complete, and calls would wait for an answer for ever.
     if (state.is === "ready") state.session.destroy(unavailable(reason), constants.NGHTTP2_CANCEL);
+    for (const stream of this.#streams) stream.destroy();
   }
 
   async #session(): Promise<ClientHttp2Session> {
     const state = this.#state;
     if (state.is === "closed") throw state.reason;
     if (state.is === "connecting") return state.session;
-    if (state.is === "ready" && !state.session.closed && !state.session.destroyed) return state.session;
+    if (state.is === "ready") {
+      if (!isGone(state.session)) return state.session;
+      this.#lost += 1;
+    }
     const session = this.#connect();
     this.#state = { is: "connecting", session };
     try {
@@ -105,6 +122,12 @@ export class Http2Link {
 
   async #connect(): Promise<ClientHttp2Session> {
     const stream = await this.#open(this.#over.signal);
+    this.#streams.add(stream);
+    stream.once("close", () => this.#streams.delete(stream));
+    if (this.#over.signal.aborted) {
+      stream.destroy();
+      throw this.#over.signal.reason;
+    }
     const session = connect(this.authority, {
       createConnection: () => stream,
       settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
@@ -120,7 +143,10 @@ export class Http2Link {
       debug("%s", failure.message);
       lost(failure);
     });
-    session.on("close", () => lost());
+    session.on("close", () => {
+      stream.destroy();
+      lost();
+    });
     session.on("goaway", (code) => debug("goaway %d", code));
     session.once("connect", () => {
       session.setLocalWindowSize(CONNECTION_WINDOW);
@@ -130,7 +156,7 @@ export class Http2Link {
   }
 }
 
-/** What a caller of a method sees: gRPC's word for a server that is not there, with our error as its cause. */
-function unavailable(failure: Error): ConnectError {
-  return new ConnectError(failure.message, Code.Unavailable, undefined, undefined, failure);
+/** Whether a session takes no more requests. */
+function isGone(session: ClientHttp2Session): boolean {
+  return session.closed || session.destroyed;
 }

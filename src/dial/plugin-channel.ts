@@ -3,6 +3,7 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { PluginError } from "../contract/errors.ts";
 import { within } from "../lifetime/deadline.ts";
+import { explainLoss } from "./explain-loss.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "./gen/health_pb.ts";
 import { GRPCController } from "./gen/plugin_pb.ts";
 import { Http2Link } from "./http2-link.ts";
@@ -24,6 +25,8 @@ export class PluginChannel {
   /** For the clients of any service of the plugin's. Message sizes are not limited. */
   readonly transport: Transport;
   readonly #link: Http2Link;
+  /** For what ends the connection, and needs no explanation then. */
+  readonly #bare: Transport;
 
   constructor({ open, tls }: PluginChannelOptions) {
     // Servers that check the authority expect the certificate's name, and no socket path.
@@ -32,7 +35,9 @@ export class PluginChannel {
       const stream = await open(signal);
       return tls ? secure(stream, tls, signal) : stream;
     });
-    this.transport = createGrpcTransport({ baseUrl: authority, sessionManager: this.#link });
+    const options = { baseUrl: authority, sessionManager: this.#link };
+    this.transport = createGrpcTransport({ ...options, interceptors: [explainLoss(this.#link)] });
+    this.#bare = createGrpcTransport(options);
   }
 
   /**
@@ -65,7 +70,7 @@ export class PluginChannel {
    * that counts. Never rejects.
    */
   async shutdown(timeoutMs: number): Promise<boolean> {
-    const controller = createClient(GRPCController, this.transport);
+    const controller = createClient(GRPCController, this.#bare);
     const answer = within({ timeoutMs }, (over) => controller.shutdown({}, { signal: over }));
     return answer.then(
       () => true,

@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import * as client from "../src/client.ts";
+import * as index from "../src/index.ts";
+
+/** What users can import. To add a name is a decision, and so is to take one away. */
+const PUBLIC = {
+  index: {
+    values: ["ConnectionPool", "LocalRunner", "PluginError", "SshRunner", "formatAddress", "parseAddress"],
+    types: [
+      "AddrTranslator",
+      "Address",
+      "AttachedRunner",
+      "ConnectOptions",
+      "Connection",
+      "ConnectionPoolOptions",
+      "ConnectionSource",
+      "Destination",
+      "DestinationParts",
+      "ExecChannel",
+      "ExitStatus",
+      "ForwardOptions",
+      "KeyboardInteractivePrompt",
+      "Lease",
+      "Listener",
+      "LocalRunnerOptions",
+      "PluginErrorCode",
+      "PluginErrorDetails",
+      "PluginOptions",
+      "ReattachFunc",
+      "Runner",
+      "SshRunnerOptions",
+      "TcpAddress",
+      "UnixAddress",
+    ],
+  },
+  client: {
+    values: ["Client"],
+    types: ["ClientOptions", "GrpcTarget", "HandshakeConfig"],
+  },
+};
+
+describe.each([
+  ["index", index],
+  ["client", client],
+] as const)("src/%s.ts", (name, module) => {
+  test("exports these values", () => {
+    expect(Object.keys(module).sort()).toEqual(PUBLIC[name].values);
+  });
+
+  test("exports these types", () => {
+    expect(typesOf(name)).toEqual(PUBLIC[name].types);
+  });
+});
+
+/** The names that are exported as types. They vanish at run time, so the text is asked. */
+function typesOf(name: string): string[] {
+  const text = readFileSync(new URL(`../src/${name}.ts`, import.meta.url), "utf8");
+  return [...text.matchAll(/^export (type )?\{([^}]*)\}/gm)]
+    .flatMap(([, all, names = ""]) => names.split(",").map((one) => (all ? `type ${one.trim()}` : one.trim())))
+    .filter((one) => one.startsWith("type "))
+    .map((one) => one.replace(/^type /, "").replace(/^.* as /, ""))
+    .sort();
+}

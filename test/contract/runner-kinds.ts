@@ -1,0 +1,150 @@
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import type { Runner } from "../../src/contract/runner.ts";
+import { LocalRunner } from "../../src/runner/local-runner.ts";
+import type { PluginOptions } from "../../src/runner/plugin-options.ts";
+import { type ForwardOptions, SshRunner } from "../../src/runner/ssh-runner.ts";
+import { startEmbedded } from "../servers/embedded.ts";
+import { startOpenSsh } from "../servers/openssh.ts";
+import type { TestServer } from "../servers/server.ts";
+import { eventually, isAlive, openSockets, processesWith } from "../tools/leaks.ts";
+
+const FIXTURES = fileURLToPath(new URL("../fixtures", import.meta.url));
+
+/** A box and what a test needs on it. Disposing it fails if anything is left of what was started. */
+export interface Bench extends AsyncDisposable {
+  /** A directory whose name stands in the command line of every fixture; the box's login can read it. */
+  readonly directory: string;
+  /** Where the private directories are made on the box; empty when no plugin runs. */
+  readonly boxTmp: string;
+  /** Where this process keeps its temporary files meanwhile; empty when no plugin runs. */
+  readonly hostTmp: string;
+  /** The server, if there is one. */
+  readonly server: TestServer | undefined;
+  /** The command that runs a fixture. */
+  command(fixture: string, ...args: string[]): PluginOptions["command"];
+  /** A new runner. The options win over the bench's own. */
+  runner(options: PluginOptions & ForwardOptions): Runner;
+  /** How many connections to the box are open. */
+  connections(): number;
+}
+
+/** A way to run plugins, so that one suite can run over all ways. */
+export interface RunnerKind {
+  readonly name: string;
+  /** Whether addresses are the same on both sides. */
+  readonly isLocal: boolean;
+  open(): Promise<Bench>;
+}
+
+/** Plugins as child processes. */
+export const localKind: RunnerKind = {
+  name: "LocalRunner",
+  isLocal: true,
+  open: async () => openBench(openSockets(), undefined, (options) => new LocalRunner(options)),
+};
+
+/** Plugins behind the SSH server in this process. */
+export const embeddedKind: RunnerKind = {
+  name: "SshRunner, embedded server",
+  isLocal: false,
+  open: async () => {
+    const before = openSockets();
+    const server = await startEmbedded();
+    return openBench(before, server, sshRunner(server), () => server.embedded.connections);
+  },
+};
+
+/** Plugins behind a throw-away sshd. */
+export function opensshKind(user?: string): RunnerKind {
+  return {
+    name: `SshRunner, sshd${user ? ", an ordinary login" : ""}`,
+    isLocal: false,
+    open: async () => {
+      const before = openSockets();
+      const server = await startOpenSsh(user ? { user } : {});
+      return openBench(before, server, sshRunner(server), () => server.sessionPids().length);
+    },
+  };
+}
+
+/** What connects to a test server, whether by itself or by a proxy at another port. */
+export function connectTo(server: TestServer, port = server.port) {
+  return {
+    destination: { host: server.host, port, user: server.user },
+    identityFile: server.identityFile,
+    identityAgent: "none",
+    hostKeyFingerprints: [server.hostKeyFingerprint],
+  };
+}
+
+function sshRunner(server: TestServer) {
+  return (options: PluginOptions & ForwardOptions) => new SshRunner({ ...connectTo(server), ...options });
+}
+
+function openBench(
+  before: ReturnType<typeof openSockets>,
+  server: TestServer | undefined,
+  make: (options: PluginOptions & ForwardOptions) => Runner,
+  connections = () => 0,
+): Bench {
+  const oldTmp = process.env.TMPDIR;
+  // Short, because sockets are made below it; open to everybody, because the login may be another.
+  const directory = mkdtempSync(join(tmpdir(), "gpt"));
+  chmodSync(directory, 0o755);
+  const [boxTmp, hostTmp] = [join(directory, "b"), join(directory, "h")];
+  for (const path of [boxTmp, hostTmp]) mkdirSync(path);
+  chmodSync(boxTmp, 0o1777);
+  cpSync(FIXTURES, join(directory, "fixtures"), { recursive: true });
+  process.env.TMPDIR = hostTmp;
+  const runners: Runner[] = [];
+
+  return {
+    directory,
+    boxTmp,
+    hostTmp,
+    server,
+    connections,
+    command: (fixture, ...args) => {
+      const path = join(directory, "fixtures", fixture);
+      return fixture.endsWith(".mjs") ? [process.execPath, path, ...args] : [path, ...args];
+    },
+    runner: (options) => {
+      const runner = make({ directoryBase: boxTmp, killGraceMs: 1000, ...options });
+      runners.push(runner);
+      return runner;
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (oldTmp === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = oldTmp;
+      try {
+        const left = () => leftovers({ directory, boxTmp, hostTmp, runners, connections });
+        await eventually(() => expect(left()).toEqual([]) ?? true, { what: "nothing to be left", state: left });
+        await server?.stop();
+        const more = () => Object.entries(openSockets()).filter(([kind, count]) => count > (before[kind] ?? 0));
+        await eventually(() => more().length === 0, { what: "all sockets to be closed", state: more });
+      } finally {
+        await server?.stop({ leftovers: "end" }).catch(() => {});
+        for (const { pid } of processesWith(directory)) process.kill(pid, "SIGKILL");
+        rmSync(directory, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+/** What is still there of a bench's plugins, in words. */
+function leftovers(bench: Pick<Bench, "directory" | "boxTmp" | "hostTmp" | "connections"> & { runners: Runner[] }) {
+  const pids = bench.runners.map(({ id }) => Number(id.split("#")[1])).filter((pid) => pid > 0 && isAlive(pid));
+  const open = bench.connections();
+  return [
+    ...pids.map((pid) => `plugin ${pid}`),
+    ...processesWith(bench.directory)
+      .filter(({ cmdline }) => !cmdline.includes("sshd"))
+      .map(({ pid, cmdline }) => `process ${pid}: ${cmdline}`),
+    ...[bench.boxTmp, bench.hostTmp].flatMap((path) => readdirSync(path).map((name) => join(path, name))),
+    ...(open > 0 ? [`${open} connections`] : []),
+  ];
+}
