@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: ["test/tiers/required.ts"],
+    globalSetup: ["test/tiers/required.ts", "test/tiers/build.ts"],
     reporters: ["default", "./test/tiers/reporter.ts"],
     pool: "forks",
     // Real servers and real plugins start in these tests; a limit is there to end a hang, not to measure.

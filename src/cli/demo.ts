@@ -1,10 +1,15 @@
 import { Command } from "commander";
-import { embeddedBox, ownBox } from "../demo/demo-box.ts";
-import { formatStep, type Step } from "../demo/steps.ts";
+import { type DemoBox, embeddedBox, ownBox } from "../demo/demo-box.ts";
+import { formatStep, type Step, type Tell } from "../demo/steps.ts";
 import { tellStory } from "../demo/story.ts";
+import { PluginError } from "../index.ts";
+import { interruption } from "./interruption.ts";
 
 /** The plugin that the demonstration sends to the box; the build puts it beside the executable. */
 const PLUGIN_FILE = new URL("./demo-plugin.js", import.meta.url);
+
+/** Lines of the story are neither narrower nor wider, whatever the terminal. */
+const [NARROWEST, WIDEST] = [60, 100];
 
 interface DemoFlags {
   to?: string;
@@ -18,62 +23,82 @@ interface DemoFlags {
 export function demoCommand(): Command {
   return new Command("demo")
     .description("run a small plugin behind an SSH connection, call it, be called back by it, and end it")
-    .option("--to <destination>", "a box of your own with Node 20: user@host or ssh://user@host:port", undefined)
-    .option("-i, --identity <file...>", "private key files for --to")
-    .option("--accept-new", "record and trust the host key of a host that is not on record yet")
-    .option("--node <path>", "the Node executable on the box of --to", "node")
+    .option("--to <destination>", "a box of your own that has Node 20: user@host or ssh://user@host:port")
+    .option("-i, --identity <file...>", "with --to: private key files to log in with")
+    .option("--accept-new", "with --to: record and trust the key of a host that is seen for the first time")
+    .option("--node <path>", 'with --to: the Node executable on the box (default: "node")')
     .option("--json", "print each step as a line of JSON")
     .addHelpText(
       "after",
       `
-Without --to, the box is an SSH server inside this process, on the loopback interface.
+Without --to, the box is an SSH server inside this process, on the loopback
+interface.
 
 Examples:
   $ go-plugin-ssh demo
   $ go-plugin-ssh demo --to build-7
-  $ go-plugin-ssh demo --to ssh://deploy@build-7:2222 -i ~/.ssh/build --node /opt/node/bin/node`,
+  $ go-plugin-ssh demo --to ssh://deploy@build-7:2222 -i ~/.ssh/build \\
+      --node /opt/node/bin/node`,
     )
     .action(demo);
 }
 
 async function demo(flags: DemoFlags): Promise<void> {
+  checkFlags(flags);
   const started = performance.now();
-  const tell = flags.json
-    ? (step: Step) => process.stdout.write(`${JSON.stringify({ ...step, ms: Math.round(step.ms * 10) / 10 })}\n`)
-    : (step: Step) => process.stdout.write(`${formatStep(step)}\n`);
-  const interrupted = new AbortController();
-  const interrupt = () => interrupted.abort();
-  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
-  // Whoever read our output is gone, `head` for example: then the story ends early, and still tidies up.
-  process.stdout.on("error", interrupt);
-  if (!flags.json) process.stdout.write(`A go-plugin plugin on ${flags.to ?? "a box"}, over SSH:\n\n`);
+  using interrupted = interruption((text) => process.stderr.write(`go-plugin-ssh: ${text}\n`));
+  const tell = flags.json ? tellAsJson : tellPeople();
   try {
     await run(flags, tell, interrupted.signal);
-  } finally {
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  } catch (failure) {
+    throw interrupted.instead(failure);
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (!flags.json) process.stdout.write(`\nDone in ${seconds} s. Nothing is left behind on either side.\n`);
 }
 
-async function run(flags: DemoFlags, tell: (step: Step) => void, signal: AbortSignal): Promise<void> {
-  const started = performance.now();
-  const box = flags.to
-    ? ownBox(
-        flags.to,
-        {
-          ...(flags.identity ? { identityFile: flags.identity } : {}),
-          strictHostKeyChecking: flags.acceptNew ? "accept-new" : "yes",
-        },
-        flags.node ?? "node",
-      )
-    : await embeddedBox();
-  try {
-    if (box.made) tell({ step: "server", ms: performance.now() - started, text: box.made });
-    await tellStory(box, PLUGIN_FILE, tell, signal);
-  } finally {
-    const closing = performance.now();
-    await box[Symbol.asyncDispose]();
-    if (box.removed) tell({ step: "server", ms: performance.now() - closing, text: box.removed });
+/** Refuses what would be ignored. */
+function checkFlags(flags: DemoFlags): void {
+  const { to, identity, acceptNew, node } = flags;
+  const [flag] = Object.entries({ "-i": identity, "--accept-new": acceptNew, "--node": node }).find(
+    ([, value]) => to === undefined && value !== undefined,
+  ) ?? [undefined];
+  if (flag !== undefined) {
+    throw new PluginError("bad-options", `${flag} is of no use without --to.`, {
+      hint: "Without --to, the demonstration makes its own server and its own key.",
+    });
   }
+}
+
+async function run(flags: DemoFlags, tell: Tell, signal: AbortSignal): Promise<void> {
+  const started = performance.now();
+  const box = flags.to === undefined ? await embeddedBox() : userBox(flags.to, flags);
+  await using _ = {
+    [Symbol.asyncDispose]: async () => {
+      const closing = performance.now();
+      await box[Symbol.asyncDispose]();
+      if (box.removed) tell({ step: "server", ms: performance.now() - closing, text: box.removed });
+    },
+  };
+  if (box.made) tell({ step: "server", ms: performance.now() - started, text: box.made });
+  await tellStory(box, PLUGIN_FILE, tell, signal);
+}
+
+function userBox(destination: string, { identity, acceptNew, node = "node" }: DemoFlags): DemoBox {
+  const connect = { strictHostKeyChecking: acceptNew ? "accept-new" : "yes" } as const;
+  return ownBox(destination, identity ? { ...connect, identityFile: identity } : connect, node);
+}
+
+function tellAsJson(step: Step): void {
+  process.stdout.write(`${JSON.stringify({ ...step, ms: Math.round(step.ms * 10) / 10 })}\n`);
+}
+
+/** With a heading before the first step: what fails before it needs none, and a destination may hold a password. */
+function tellPeople(): Tell {
+  const columns = Math.min(Math.max(process.stdout.columns ?? 80, NARROWEST), WIDEST);
+  let heading = "A go-plugin plugin on a box, over SSH:\n\n";
+  return (step) => {
+    process.stdout.write(`${heading}${formatStep(step, columns)}\n`);
+    heading = "";
+  };
 }

@@ -1,4 +1,5 @@
 import { PluginError, type PluginErrorCode } from "../index.ts";
+import { firstFailure } from "./failure-text.ts";
 
 /** What the executable exits with: the codes of sysexits.h and of ssh and timeout, where they have one. */
 const EXIT_CODES: Partial<Record<PluginErrorCode, number>> = {
@@ -16,7 +17,20 @@ const EXIT_CODES: Partial<Record<PluginErrorCode, number>> = {
   "connection-lost": 255,
 };
 
+/** The exit codes, for the help text. */
+export const EXIT_CODES_HELP = `Exit codes:
+  0    done
+  1    failed in another way
+  2    usage
+  76   handshake with the plugin
+  77   authentication
+  78   configuration
+  124  timeout
+  130  interrupted
+  255  SSH: connection or host key`;
+
 /** The exit code for a failure; 1 for what has none of its own. */
 export function exitCode(failure: unknown): number {
-  return (failure instanceof PluginError ? EXIT_CODES[failure.code] : undefined) ?? 1;
+  const first = firstFailure(failure);
+  return (first instanceof PluginError ? EXIT_CODES[first.code] : undefined) ?? 1;
 }

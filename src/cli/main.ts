@@ -2,25 +2,30 @@
 import { Command, CommanderError } from "commander";
 import packageFile from "../../package.json" with { type: "json" };
 import { demoCommand } from "./demo.ts";
-import { exitCode } from "./exit-codes.ts";
+import { EXIT_CODES_HELP, exitCode } from "./exit-codes.ts";
+import { failureText } from "./failure-text.ts";
 
 const program = new Command("go-plugin-ssh")
   .description(packageFile.description)
   .version(packageFile.version)
-  .exitOverride()
-  .addCommand(demoCommand().exitOverride())
-  .addHelpText(
-    "after",
-    "\nExit codes: 0 done, 1 failed, 2 usage, 76 handshake, 77 authentication, 78 configuration, 124 timeout, 255 SSH.",
-  );
+  .addHelpText("after", `\n${EXIT_CODES_HELP}`);
+program.addCommand(demoCommand());
+for (const command of [program, ...program.commands]) {
+  command
+    .exitOverride()
+    .showHelpAfterError(`Try \`${command.parent ? `${program.name()} ` : ""}${command.name()} --help\`.`)
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, `${program.name()}: `)) });
+}
 
+// A terminal that is gone takes no message; it must not become a crash.
+process.stderr.on("error", () => {});
 try {
   await program.parseAsync();
 } catch (failure) {
   if (failure instanceof CommanderError) {
     process.exitCode = failure.exitCode === 0 ? 0 : 2;
   } else {
-    process.stderr.write(`go-plugin-ssh: ${failure instanceof Error ? failure.message : String(failure)}\n`);
+    process.stderr.write(`${program.name()}: ${failureText(failure)}\n`);
     process.exitCode = exitCode(failure);
   }
 }

@@ -28,8 +28,8 @@ export async function embeddedBox(): Promise<DemoBox> {
     connect: { identityFile, identityAgent: "none", userKnownHostsFile: knownHostsFile, globalKnownHostsFile: [] },
     node: process.execPath,
     made:
-      `Started an SSH server in this process, on ${server.host}:${server.port}. It plays the remote box.\n` +
-      `Created its host key (${server.hostKeyFingerprint}) and a key for us, in ${directory}.`,
+      `Started an SSH server in this process, on ${server.host}:${server.port}. It plays the box, the machine far away.\n` +
+      `Made a host key for it, and a key for us in ${directory}.`,
     removed: `Stopped the SSH server and removed ${directory}.`,
     [Symbol.asyncDispose]: () => server.close(),
   };

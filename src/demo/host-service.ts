@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createSecureServer, type ServerHttp2Session } from "node:http2";
+import { createSecureServer } from "node:http2";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
@@ -30,17 +31,18 @@ export async function serveHost(tls: NonNullable<GrpcTarget["tls"]>): Promise<Ho
       routes: (router) => router.service(Host, { greet: ({ text }) => ({ text: `The host greets ${text}.` }) }),
     }),
   );
-  const sessions = new Set<ServerHttp2Session>();
-  server.on("session", (session) =>
-    sessions.add(session.on("error", () => {}).on("close", () => sessions.delete(session))),
-  );
+  // The connections themselves: one that never finishes its TLS handshake has no session.
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => sockets.add(socket.on("close", () => sockets.delete(socket))));
+  server.on("sessionError", () => {});
   server.listen(path);
   await once(server, "listening");
   return {
     address: { network: "unix", path },
     [Symbol.asyncDispose]: async () => {
-      for (const session of sessions) session.destroy();
-      await new Promise((resolve) => server.close(resolve));
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
       await rm(directory, { recursive: true, force: true });
     },
   };

@@ -23,11 +23,34 @@ export class Clock {
   }
 }
 
-/** A line of the story for people: `  connect      85 ms  Logged in …`. */
-export function formatStep({ step, ms, text }: Step): string {
-  const [first = "", ...rest] = text.split("\n");
-  const indent = " ".repeat(25);
-  return [`  ${step.padEnd(10)} ${ms.toFixed(0).padStart(6)} ms  ${first}`, ...rest.map((line) => indent + line)].join(
-    "\n",
-  );
+/** The longest name of a step. */
+const NAME_COLUMNS = 9;
+const MS_COLUMNS = 5;
+
+/**
+ * A step of the story for people: `  connect       85 ms  Logged in …`, wrapped between words, with every further line
+ * below the first one's text.
+ *
+ * @param columns how wide a line may be; a longer word, a path for example, stays whole
+ */
+export function formatStep({ step, ms, text }: Step, columns = 80): string {
+  const head = `  ${step.padEnd(NAME_COLUMNS)} ${ms.toFixed(0).padStart(MS_COLUMNS)} ms  `;
+  const lines = text.split("\n").flatMap((line) => wrap(line, columns - head.length));
+  return head + lines.join(`\n${" ".repeat(head.length)}`);
+}
+
+/** Breaks a line between words, so that each part has at most `columns` characters if its words allow. */
+function wrap(line: string, columns: number): string[] {
+  const lines: string[] = [];
+  let current = "";
+  for (const word of line.split(" ")) {
+    const longer = current === "" ? word : `${current} ${word}`;
+    if (current !== "" && longer.length > columns) {
+      lines.push(current);
+      current = word;
+    } else {
+      current = longer;
+    }
+  }
+  return [...lines, current];
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createClient } from "@connectrpc/connect";
@@ -8,6 +9,7 @@ import type { Connection } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import { describeExit } from "../exec/exit-status.ts";
 import { runProgram } from "../exec/run-program.ts";
+import { harmless } from "../lifetime/tail.ts";
 import type { DemoBox } from "./demo-box.ts";
 import { Demo } from "./gen/demo_pb.ts";
 import { serveHost } from "./host-service.ts";
@@ -35,13 +37,34 @@ export async function tellStory(box: DemoBox, pluginFile: URL, tell: Tell, signa
   clock.lap();
   await using lease = await pool.lease(box.destination, signal);
   const { connection } = lease;
-  tell({ step: "connect", ms: clock.lap(), text: `Logged in to ${connection.name}. Its host key was verified.` });
+  tell({ step: "connect", ms: clock.lap(), text: `Logged in to ${connection.name}. Verified its host key.` });
+  try {
+    await tellOfPlugin({ connection, node: box.node, code, clock, tell, signal });
+  } catch (failure) {
+    // Whatever failed after it failed because of it.
+    throw connection.lost.aborted ? connection.lost.reason : failure;
+  }
+}
 
+/** What the steps of the plugin's own life need. */
+interface Stage {
+  readonly connection: Connection;
+  /** The Node executable on the box. */
+  readonly node: string;
+  /** The plugin's program, as base64. */
+  readonly code: string;
+  readonly clock: Clock;
+  readonly tell: Tell;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** From the start of the plugin to its end. */
+async function tellOfPlugin({ connection, node, code, clock, tell, signal }: Stage): Promise<void> {
   let runner: ToldRunner | undefined;
   await using client = new Client({
     handshake: { cookieKey: "GO_PLUGIN_SSH_DEMO", cookieValue: "hello", protocolVersions: [1] },
     createRunner: (environment) => {
-      const command = [box.node, "-e", START_PLUGIN] as const;
+      const command = [node, "-e", START_PLUGIN] as const;
       const options = { connection, command, environment: { ...environment, GO_PLUGIN_SSH_DEMO_CODE: code } };
       runner = new ToldRunner({ ...options, killGraceMs: 2_000 }, clock, tell);
       return runner;
@@ -52,19 +75,20 @@ export async function tellStory(box: DemoBox, pluginFile: URL, tell: Tell, signa
   tell({
     step: "dial",
     ms: clock.lap(),
-    text: `Agreed on version ${client.negotiatedVersion}. Opened a channel to that socket; TLS inside, both certificates pinned.`,
+    text: `Agreed on version ${client.negotiatedVersion}. Opened a channel to that socket: TLS inside, both certificates pinned.`,
   });
-  await callBothWays(client, runner, clock, tell, signal);
-  await end(client, runner, connection, clock, tell);
+  const hostDirectory = await callBothWays(client, runner, clock, tell, signal);
+  await end(client, runner, connection, hostDirectory, clock, tell);
 }
 
+/** Calls the plugin and is called by it; resolves with the directory of the translated socket on this side. */
 async function callBothWays(
   client: Client,
   runner: ToldRunner,
   clock: Clock,
   tell: Tell,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<string> {
   const limits = { timeoutMs: CALL_MS, ...(signal ? { signal } : {}) };
   const target = await client.grpcTarget(signal);
   const text = `The same socket can be reached here as ${target.target}, for other gRPC libraries.`;
@@ -72,7 +96,7 @@ async function callBothWays(
 
   const demo = createClient(Demo, client.transport);
   const greeting = await demo.greet({ text: "from the host" }, limits);
-  tell({ step: "call", ms: clock.lap(), text: `The plugin answered: ${greeting.text}` });
+  tell({ step: "call", ms: clock.lap(), text: `The plugin answered: ${harmless(greeting.text)}` });
 
   let pieces = 0;
   for await (const _ of demo.stream({ amount: PIECES }, limits)) pieces += 1;
@@ -86,15 +110,17 @@ async function callBothWays(
   tell({
     step: "callback",
     ms: clock.lap(),
-    text: `The plugin called us back through ${there} on the box,\nand heard: ${answer.text}`,
+    text: `The plugin called us back through ${there} on the box, and heard: ${harmless(answer.text)}`,
   });
+  return dirname(target.target.replace(/^unix:/, ""));
 }
 
-/** Ends the plugin, and looks whether it and its directory are really gone. */
+/** Ends the plugin, and looks whether it and the directories on both sides are really gone. */
 async function end(
   client: Client,
   runner: ToldRunner,
   connection: Connection,
+  hostDirectory: string,
   clock: Clock,
   tell: Tell,
 ): Promise<void> {
@@ -110,9 +136,12 @@ async function end(
     if (file !== "none") left.push(path);
   }
   if (left.length > 0) throw new PluginError("still-running", `These are still on the box: ${left.join(", ")}.`);
+  if (existsSync(hostDirectory)) throw new PluginError("still-running", `${hostDirectory} is still here.`);
   tell({
     step: "kill",
     ms,
-    text: `The plugin shut down with ${exit}. Gone from the box: its process, ${directory}.\nGone from here: the translated socket and its directory.`,
+    text:
+      `The plugin shut down with ${exit}. Gone from the box: process ${runner.pid} and ${directory}.\n` +
+      `Gone from here: ${hostDirectory}, with the translated socket.`,
   });
 }

@@ -30,7 +30,7 @@ export class ToldRunner extends SshRunner {
   /** The client opens its stream when it has read the handshake line. */
   override async openStream(pluginAddress: Address, signal?: AbortSignal): Promise<Duplex> {
     this.pluginPath = formatAddress(pluginAddress);
-    const text = `The plugin listens on ${this.pluginPath},\nin a private directory that the supervisor created on the box.`;
+    const text = `The plugin listens on ${this.pluginPath}, in a private directory that the supervisor made.`;
     this.#tell({ step: "handshake", ms: this.#clock.lap(), text });
     return super.openStream(pluginAddress, signal);
   }

@@ -50,7 +50,14 @@ export async function openUserHome({ dist, server, knowsHost = true }: UserHomeO
     home,
     tmp,
     plugin,
-    env: { PATH: process.env.PATH ?? "", HOME: home, TMPDIR: tmp, LANG: "C.UTF-8" },
+    // Node 24 keeps what npm and tsc compiled in TMPDIR, which is theirs to do, but not ours to look through.
+    env: {
+      PATH: process.env.PATH ?? "",
+      HOME: home,
+      TMPDIR: tmp,
+      LANG: "C.UTF-8",
+      NODE_DISABLE_COMPILE_CACHE: "1",
+    },
     [Symbol.dispose]: () => {
       try {
         expect(readdirSync(tmp)).toEqual([]);

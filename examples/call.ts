@@ -1,0 +1,24 @@
+// Runs a plugin on a box and calls it: one answer, then a stream of them.
+//
+//   node examples/run.mjs call <destination> <program> [arguments…]
+import { createClient } from "@connectrpc/connect";
+import { SshRunner } from "go-plugin-ssh";
+import { Client } from "go-plugin-ssh/client";
+import { Demo } from "../src/demo/gen/demo_pb.ts";
+
+const [destination, program, ...args] = process.argv.slice(2);
+if (!destination || !program) throw new TypeError("Say where and what: <destination> <program> [arguments…]");
+
+await using client = new Client({
+  handshake: { cookieKey: "GO_PLUGIN_SSH_DEMO", cookieValue: "hello", protocolVersions: [1] },
+  createRunner: (environment) => new SshRunner({ destination, command: [program, ...args], environment }),
+  stderr: process.stderr, // the plugin's log
+});
+const demo = createClient(Demo, await client.start(AbortSignal.timeout(30_000)));
+
+const { text } = await demo.greet({ text: "from an example" });
+console.log(text);
+
+let received = 0;
+for await (const piece of demo.stream({ amount: 100 })) received += piece.text.length;
+console.log(`Received ${received} characters.`);
