@@ -6,7 +6,7 @@ import * as index from "../src/index.ts";
 /** What users can import. To add a name is a decision, and so is to take one away. */
 const PUBLIC = {
   index: {
-    values: ["ConnectionPool", "LocalRunner", "PluginError", "SshRunner", "formatAddress", "parseAddress"],
+    values: ["ConnectionPool", "LocalRunner", "PluginError", "SshRunner", "connect", "formatAddress", "parseAddress"],
     types: [
       "AddrTranslator",
       "Address",

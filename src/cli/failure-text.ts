@@ -1,9 +1,10 @@
+import { wrap } from "../demo/wrap.ts";
 import { PluginError, type PluginErrorCode } from "../index.ts";
 
 /** What the library's hints do not say, because it is said in the words of the command line, or goes without saying. */
 const HINTS: Partial<Record<PluginErrorCode, string>> = {
-  "host-key-unknown": "Here that is the option `--accept-new`.",
-  "auth-failed": "Here `-i <file>` names a key.",
+  "host-key-unknown": "On the command line that is `--accept-new`.",
+  "auth-failed": "On the command line `-i <file>` names a key.",
   "connection-lost": "If a plugin runs there, the box ends it by itself.",
 };
 
@@ -22,6 +23,14 @@ export function failureText(failure: unknown): string {
   const text = first instanceof Error ? first.message : String(first);
   const hint = first instanceof PluginError ? HINTS[first.code] : undefined;
   return hint ? `${text}\n${hint}` : text;
+}
+
+/** A message in lines that fit a terminal. Indented lines stay as they are: they are lists, or to be copied. */
+export function fitted(text: string, columns: number): string {
+  return text
+    .split("\n")
+    .flatMap((line) => (/^\s|^$/.test(line) ? [line] : wrap(line, columns)))
+    .join("\n");
 }
 
 /** What `await using` throws when both the block and the tidying up failed. Node has no class for it before 24. */

@@ -3,7 +3,7 @@ import { Command, CommanderError } from "commander";
 import packageFile from "../../package.json" with { type: "json" };
 import { demoCommand } from "./demo.ts";
 import { EXIT_CODES_HELP, exitCode } from "./exit-codes.ts";
-import { failureText } from "./failure-text.ts";
+import { failureText, fitted } from "./failure-text.ts";
 
 const program = new Command("go-plugin-ssh")
   .description(packageFile.description)
@@ -25,7 +25,9 @@ try {
   if (failure instanceof CommanderError) {
     process.exitCode = failure.exitCode === 0 ? 0 : 2;
   } else {
-    process.stderr.write(`${program.name()}: ${failureText(failure)}\n`);
+    const text = `${program.name()}: ${failureText(failure)}`;
+    // Only where somebody reads it; a log keeps its lines.
+    process.stderr.write(`${process.stderr.isTTY ? fitted(text, process.stderr.columns) : text}\n`);
     process.exitCode = exitCode(failure);
   }
 }

@@ -1,3 +1,5 @@
+import { wrap } from "./wrap.ts";
+
 /** One step of the story, as `--json` prints it. */
 export interface Step {
   readonly step: string;
@@ -37,20 +39,4 @@ export function formatStep({ step, ms, text }: Step, columns = 80): string {
   const head = `  ${step.padEnd(NAME_COLUMNS)} ${ms.toFixed(0).padStart(MS_COLUMNS)} ms  `;
   const lines = text.split("\n").flatMap((line) => wrap(line, columns - head.length));
   return head + lines.join(`\n${" ".repeat(head.length)}`);
-}
-
-/** Breaks a line between words, so that each part has at most `columns` characters if its words allow. */
-function wrap(line: string, columns: number): string[] {
-  const lines: string[] = [];
-  let current = "";
-  for (const word of line.split(" ")) {
-    const longer = current === "" ? word : `${current} ${word}`;
-    if (current !== "" && longer.length > columns) {
-      lines.push(current);
-      current = word;
-    } else {
-      current = longer;
-    }
-  }
-  return [...lines, current];
 }

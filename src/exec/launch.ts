@@ -43,18 +43,18 @@ function supervisor(spec: LaunchSpec, mark: string): string {
     assign("gps_base", spec.directoryBase ?? ""),
     assign("gps_grace", seconds(spec.killGraceMs)),
     assign("gps_lease", seconds(spec.leaseMs)),
-    readProgram("inheritors.sh"),
+    readProgram("family.sh"),
     readProgram("supervisor.sh"),
   ].join("\n");
 }
 
 /**
- * The order matters: the directory before the environment, which may hold CDPATH; our own use of tools before it too,
- * because it is meant for the plugin alone; the command after it, because it is looked up in the plugin's PATH.
+ * The order matters: our own use of tools before the environment, which is meant for the plugin alone; the command
+ * after it, because it is looked up in the plugin's PATH. A directory that begins with a dot makes `cd` ignore CDPATH.
  */
 function launcher(spec: LaunchSpec, mark: string): string {
   const platform = "gps_platform=$(uname -sm 2>/dev/null | tr ' ' /)";
-  const lines = ["exec </dev/null", assign("gps_mark", mark), platform, "gps_cd=1", "unset CDPATH"];
+  const lines = ["exec </dev/null", assign("gps_mark", mark), platform, "gps_cd=1"];
   if (spec.directory) {
     const directory = spec.directory.startsWith("/") ? spec.directory : `./${spec.directory}`;
     lines.push(`cd -- ${quote(directory)} 2>/dev/null || gps_cd=`);

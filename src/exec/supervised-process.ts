@@ -45,6 +45,7 @@ export class SupervisedProcess {
   #channel: ExecChannel | undefined;
   #report: StartReport | undefined;
   #stopping: Promise<void> | undefined;
+  #burial: Promise<void> | undefined;
   #isGone = false;
   #output: { stdout: MarkedStream; stderr: MarkedStream } | undefined;
 
@@ -133,8 +134,9 @@ export class SupervisedProcess {
       if (channel.stdin.writable) channel.stdin.write("heartbeat\n");
     };
     const timer = heartbeatIntervalMs > 0 ? setInterval(beat, heartbeatIntervalMs).unref() : undefined;
-    const onExit = (status: ExitStatus | undefined) => {
+    const onExit = async (status: ExitStatus | undefined) => {
       if (!status) return this.#end(lost.aborted ? lost.reason : channelClosed());
+      await this.#bury(channel, status);
       this.#isGone = true;
       const exit = asPluginExit(status);
       debug("pid %d ended with %s", this.#report?.pid, describeExit(exit));
@@ -142,8 +144,9 @@ export class SupervisedProcess {
     };
     const onLost = (reason: unknown) => this.#end(reason);
     within({ until: [lost] }, () => channel.exited)
-      .then(onExit, onLost)
-      .finally(() => clearInterval(timer));
+      .finally(() => clearInterval(timer))
+      .then(onExit)
+      .catch(onLost);
   }
 
   #end(failure: unknown): void {
@@ -186,12 +189,20 @@ export class SupervisedProcess {
   /** True once the supervisor has ended, which it does last. Throws if the connection went first. */
   async #gone(channel: ExecChannel, timeoutMs: number): Promise<boolean> {
     const ended = within({ timeoutMs, until: [this.#options.lost] }, () => channel.exited);
-    const status = await ended.catch((failure: PluginError) => {
+    const status = await ended.catch((failure: PluginError): "not yet" => {
       if (failure.code === "timeout") return "not yet";
       throw this.#cannotKnow(failure);
     });
     if (status === undefined) throw this.#cannotKnow(channelClosed());
-    return status !== "not yet";
+    if (status === "not yet") return false;
+    await this.#bury(channel, status);
+    return true;
+  }
+
+  /** A plugin's signal comes as a code, so a signal is the supervisor's own: somebody killed it, and it tidied nothing. */
+  #bury(channel: ExecChannel, status: ExitStatus): Promise<void> {
+    if (status.signal !== null) this.#burial ??= this.#endRecorded(channel);
+    return this.#burial ?? Promise.resolve();
   }
 
   /** The session's place on the connection is free for another plugin. Unread output may hold it up, but not us. */
@@ -210,7 +221,7 @@ export class SupervisedProcess {
       gps_supervisor: String(report.supervisorPid),
       gps_dir: report.directory,
     };
-    const { state } = await runProgram(exec, ["inheritors.sh", "end-recorded.sh"], variables, { timeoutMs: 10_000 });
+    const { state } = await runProgram(exec, ["family.sh", "end-recorded.sh"], variables, { timeoutMs: 10_000 });
     channel.close();
     if (state === "gone") return;
     throw new PluginError("still-running", `The plugin, pid ${report.pid} on the box, survived SIGKILL.`, {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Owns one plugin on the box: starts it, listens to the host, ends it with all its descendants, tidies up.
 #
-# It arrives over stdin behind inheritors.sh, read and evaluated by the loader (loader.ts), which leaves in
+# It arrives over stdin behind family.sh, read and evaluated by the loader (loader.ts), which leaves in
 #   gps_end    the line that ends a document on stdin
 #   gps_nl     a newline
 # and by a head of assignments, which leaves in
@@ -34,15 +34,6 @@ gps_make_directory() {
   gps_fail no-private-directory 'tried TMPDIR, /tmp, XDG_RUNTIME_DIR, /var/tmp and HOME'
 }
 
-# Prints the pids of the plugin's processes, as /proc tells: all of its session but the dead that nobody has reaped,
-# and whoever inherited the private directory, whatever session it is in.
-gps_descendants() {
-  if [ -n "$gps_group" ]; then
-    grep -lsE "^[0-9]+ \\(.*\\) [^XZ] [0-9]+ [0-9]+ $gps_pid " /proc/[0-9]*/stat | gps_pids
-  fi
-  gps_inheritors
-}
-
 # Prints the pids below the plugin's, where there is no /proc to ask.
 gps_tree() {
   ps -A -o pid= -o ppid= 2>/dev/null | awk -v root="$gps_pid" '
@@ -51,7 +42,12 @@ gps_tree() {
 }
 
 gps_members() {
-  if [ -r /proc/self/environ ]; then gps_descendants; else gps_tree; fi
+  if [ ! -r /proc/self/environ ]; then
+    gps_tree
+  else
+    [ -z "$gps_group" ] || gps_session
+    gps_inheritors
+  fi
 }
 
 # Signals the plugin, its group and its strays. The group exists only once setsid has run, so the pid comes first.
@@ -108,7 +104,9 @@ gps_stop() {
 # Ends the plugin, from a child of the supervisor. If that was killed itself, nobody else tidies up.
 gps_stop_for_parent() {
   gps_stop
-  kill -0 "$$" 2>/dev/null || rm -rf -- "$gps_dir"
+  kill -0 "$$" 2>/dev/null && return 0
+  rm -rf -- "$gps_dir"
+  [ -z "$gps_watcher" ] || kill "$gps_watcher" 2>/dev/null
 }
 
 # Ends the plugin when no heartbeat has come for a whole lease.

@@ -29,9 +29,12 @@ export function sshBox(connection: Connection, options: SshBoxOptions, close: ()
 }
 
 function sshTranslator(connection: Connection, exec: Exec, report: StartReport, options: SshBoxOptions): Translator {
+  const streams = new Set<Duplex>();
   const openStream = async (to: Address, signal?: AbortSignal): Promise<Duplex> => {
     try {
-      return await connection.openStream(to, signal);
+      const stream = await connection.openStream(to, signal);
+      streams.add(stream);
+      return stream.once("close", () => streams.delete(stream));
     } catch (failure) {
       throw await explain(failure, exec, to, signal);
     }
@@ -47,7 +50,11 @@ function sshTranslator(connection: Connection, exec: Exec, report: StartReport, 
     pluginToHost: (address, signal) => book.pluginToHost(address, signal),
     hostToPlugin: (address, signal) => book.hostToPlugin(address, signal),
     openStream: async (address, signal) => openStream(book.check(address), signal),
-    close: () => book.close(),
+    close: async () => {
+      await book.close();
+      // On a connection that others use too, nobody else would end them.
+      for (const stream of streams) stream.destroy();
+    },
   };
 }
 

@@ -185,8 +185,8 @@ export class SupervisedRunner implements Runner {
   }
 
   #running(): Translator {
-    if (this.#killing) throw new PluginError("closed", "The plugin was killed.");
     if (this.#failure) throw this.#failure;
+    if (this.#killing) throw new PluginError("closed", "The plugin was killed.");
     if (this.#exit) throw new PluginError("plugin-exited", `The plugin has ended with ${describeExit(this.#exit)}.`);
     if (this.#box?.lost.aborted) throw this.#box.lost.reason;
     if (this.#translator) return this.#translator;

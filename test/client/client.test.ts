@@ -257,7 +257,7 @@ describe("a start", () => {
   test("that loses its connection tells that", async () => {
     host(() => {}, {}, "1|1|un");
     const starting = failureOf(client.start());
-    await eventually(() => plugin.id, { what: "the plugin to be started" });
+    await eventually(() => plugin.id !== "", { what: "the plugin to be started" });
     plugin.lose(new PluginError("connection-lost", "The cable was pulled."));
     plugin.stdout.end();
     expect(await starting).toMatchObject({ code: "connection-lost", message: expect.stringContaining("cable") });

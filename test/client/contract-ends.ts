@@ -1,15 +1,12 @@
 import { Writable } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
-import { create } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { PluginError } from "../../src/contract/errors.ts";
 import type { RunnerKind } from "../contract/runner-kinds.ts";
 import { failureOf } from "../contract/said.ts";
-import { ChatMessageSchema, KV } from "../plugins/gen/kv_pb.ts";
-import { isAlive } from "../tools/leaks.ts";
+import { KV } from "../plugins/gen/kv_pb.ts";
+import { eventually, isAlive } from "../tools/leaks.ts";
+import { causeOf, underWay } from "./failing-calls.ts";
 import { GrpcJs } from "./generic-grpc-js.ts";
-import { type Hosted, hostKv, startKvOn } from "./started-client.ts";
+import { hostKv, startKvOn } from "./started-client.ts";
 
 /** Far less than any deadline that a call might run into. */
 const AT_ONCE_MS = 20_000;
@@ -134,7 +131,7 @@ export function endContract(kind: RunnerKind): void {
       expect(failure).toMatchObject({ code: "plugin-exited", message: expect.stringContaining("300 ms") });
       expect((await failureOf(hosted.client.ping(AbortSignal.abort()))).code).toBe("aborted");
       process.kill(pid, "SIGCONT");
-      await hosted.client.ping();
+      await eventually(() => hosted.client.ping().then(() => true), { what: "the plugin to answer again" });
     });
   });
 
@@ -151,40 +148,6 @@ export function endContract(kind: RunnerKind): void {
       expect((await failureOf(hosted.client.kill())).code).toBe("connection-lost");
     });
   });
-}
-
-/** A streaming call and one that waits for an answer; their causes when they fail, which they must, as gRPC says it. */
-function underWay({ kv }: Hosted) {
-  let begin: () => void = () => {};
-  const begun = new Promise<void>((resolve) => {
-    begin = resolve;
-  });
-  const open = new AbortController();
-  async function* oneMessage() {
-    yield create(ChatMessageSchema, { text: "one" });
-    await delay(60_000, undefined, { signal: open.signal }).catch(() => {});
-  }
-  const chat = async () => {
-    for await (const _ of kv.chat(oneMessage())) begin();
-  };
-  const count = async () => {
-    for await (const { n } of kv.count({ from: 1, to: 2 ** 31 - 1, size: 10 })) if (n % 50 === 0) await delay(1);
-  };
-  const causes = Promise.all([causeOf(chat()), causeOf(count())]).finally(() => open.abort());
-  return { begun, causes };
-}
-
-/** Why a call failed: it must be Unavailable, with one of our errors as its cause. */
-async function causeOf(call: Promise<unknown>): Promise<PluginError> {
-  const failure = ConnectError.from(
-    await call.then(
-      () => new Error("It did not fail."),
-      (reason) => reason,
-    ),
-  );
-  expect(failure).toMatchObject({ code: Code.Unavailable });
-  expect(failure.cause, failure.message).toBeInstanceOf(PluginError);
-  return failure.cause as PluginError;
 }
 
 function pidOf(id: string): number {

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { createClient, type Client as ServiceClient } from "@connectrpc/connect";
 import { Client } from "../../src/client/client.ts";
 import type { ClientOptions } from "../../src/client/client-options.ts";
+import type { ConnectOptions } from "../../src/connect/connect-options.ts";
+import type { Destination } from "../../src/connect/destination.ts";
 import type { Runner } from "../../src/contract/runner.ts";
 import type { PluginOptions } from "../../src/runner/plugin-options.ts";
 import type { Bench } from "../contract/runner-kinds.ts";
@@ -18,7 +20,7 @@ export interface Difference extends Partial<Omit<ClientOptions, "createRunner">>
   /** What runs in the place of the plugin; the plugin's own command line comes after it. */
   wrapper?: readonly string[];
   /** For the runner. */
-  runner?: Partial<PluginOptions>;
+  runner?: Partial<PluginOptions & ConnectOptions & { destination: Destination }>;
 }
 
 /** A client that hosts the test plugin, and the runners that it has made so far. */

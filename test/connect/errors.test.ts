@@ -12,6 +12,7 @@ import { serverKinds } from "../servers/kinds.ts";
 import { eventually } from "../tools/eventually.ts";
 import { startProxy } from "../tools/proxy.ts";
 import { rejectionOf } from "./failure-of.ts";
+import { hearing, withFakeTimeouts } from "./fake-timeouts.ts";
 import { startLocked } from "./locked-key.ts";
 import { destinationOf, expectNoSecret, login, loginWithKey, optionsFor, secretsOf } from "./login.ts";
 import { offerOnly, RawServer } from "./raw-server.ts";
@@ -133,40 +134,57 @@ test("the server ends the connection in the middle of the key exchange", async (
 });
 
 describe("a server that hangs", () => {
-  const connectTimeoutMs = 250;
+  const connectTimeoutMs = 20_000;
 
-  test("before its banner", async () => {
-    await using server = await RawServer.start(() => {});
-    const failure = await failureAt(server.port, { connectTimeoutMs });
+  /** Lets the time pass when the server has received `bytes`, and gives the failure. */
+  async function failureAfter(bytes: number, onClient: (client: Socket) => void): Promise<PluginError> {
+    await using server = await RawServer.start(onClient);
+    let failing: Promise<PluginError> | undefined;
+    await withFakeTimeouts(async (pass) => {
+      failing = failureAt(server.port, { connectTimeoutMs });
+      failing.catch(() => {});
+      await eventually(() => server.received > bytes, { what: "the client to speak" });
+      pass(connectTimeoutMs);
+    });
+    const failure = await (failing as Promise<PluginError>);
     expect(failure.code).toBe("connect-failed");
-    expect(failure.message).toContain(`did not get past banner within ${connectTimeoutMs} ms`);
     expect(failure.hint).toContain("`connectTimeoutMs`");
     expect(server.clients).toBe(0);
+    return failure;
+  }
+
+  test("before its banner", async () => {
+    const failure = await failureAfter(0, () => {});
+    expect(failure.message).toContain(`did not get past banner within ${connectTimeoutMs} ms`);
   });
 
   test("in the middle of other words", async () => {
-    await using server = await RawServer.start((client) => void client.write("Welcome\r\n"));
-    expect((await failureAt(server.port, { connectTimeoutMs })).message).toContain("did not get past banner");
+    const failure = await failureAfter(0, (client) => void client.write("Welcome\r\n"));
+    expect(failure.message).toContain("did not get past banner");
   });
 
   test("after its banner", async () => {
-    await using server = await RawServer.start((client) => void client.write("SSH-2.0-slow\r\n"));
-    expect((await failureAt(server.port, { connectTimeoutMs })).message).toContain("did not get past key exchange");
+    const failure = await failureAfter(100, (client) => void client.write("SSH-2.0-slow\r\n"));
+    expect(failure.message).toContain("did not get past key exchange");
   });
 
   test("at the login", async () => {
     await using server = await startEmbedded({ hangAt: "auth" });
-    await leavesNoTrace(async () => {
-      const failure = await rejectionOf(loginWithKey(server, { connectTimeoutMs }));
-      expect(failure.code).toBe("connect-failed");
-      expect(failure.message).toContain("did not get past authentication");
-    });
+    await hearing("curve25519", (handshake) =>
+      withFakeTimeouts(async (pass) => {
+        const failing = rejectionOf(loginWithKey(server, { connectTimeoutMs }));
+        await handshake;
+        pass(connectTimeoutMs);
+        const failure = await failing;
+        expect(failure.code).toBe("connect-failed");
+        expect(failure.message).toContain("did not get past authentication");
+      }),
+    );
     await eventually(() => server.embedded.connections === 0, { what: "the server to be left alone" });
   });
 });
 
 test("a server that does not even notice the end: the socket is gone all the same", async () => {
-  const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
   const before = sockets();
   await using server = await RawServer.start((client) => void client.pause());
   const destination = { host: "127.0.0.1", port: server.port, user: "ann" };
@@ -317,8 +335,8 @@ describe("a connection that breaks", () => {
 
   test("keepalives leave a quiet connection alone", async () => {
     await using server = await startEmbedded();
-    await using connection = await loginWithKey(server, { serverAliveIntervalMs: 20, serverAliveCountMax: 2 });
-    const { exited } = await connection.exec("sleep 0.4");
+    await using connection = await loginWithKey(server, { serverAliveIntervalMs: 100, serverAliveCountMax: 3 });
+    const { exited } = await connection.exec("sleep 1");
     expect(await exited).toEqual({ code: 0, signal: null });
     expect(connection.lost.aborted).toBe(false);
   });
@@ -329,8 +347,12 @@ describe("a connection that breaks", () => {
       const connection = await loginWithKey(server);
       server.embedded.freeze();
       const starting = rejectionOf(connection.exec("true"));
-      await Promise.all([connection.close(), connection.close()]);
+      const open = sockets();
+      const closing = [connection.close(), connection.close()];
       expect(await starting).toMatchObject({ code: "closed" });
+      // The goodbye is still under way.
+      expect(sockets()).toBe(open);
+      await Promise.all(closing);
       expect(await rejectionOf(connection.openStream({ network: "unix", path: "/x" }))).toMatchObject({
         code: "closed",
       });
@@ -496,6 +518,11 @@ describe("what is printed for debugging", () => {
     expectNoSecret(lines, secrets);
   });
 });
+
+/** How many TCP sockets this process has, those of its servers included. */
+function sockets(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+}
 
 /** A port where nothing listens right now. */
 async function closedPort(): Promise<{ port: number }> {

@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import createDebug from "debug";
 import { build } from "esbuild";
 import { describe, expect, test, vi } from "vitest";
 import type { ConnectOptions } from "../../src/connect/connect-options.ts";
@@ -11,6 +10,7 @@ import { later } from "../../src/lifetime/later.ts";
 import { type EmbeddedTestServer, startEmbedded } from "../servers/embedded.ts";
 import { eventually } from "../tools/eventually.ts";
 import { failureOf, rejectionOf } from "./failure-of.ts";
+import { hearing, withFakeTimeouts } from "./fake-timeouts.ts";
 import { destinationOf, optionsFor } from "./login.ts";
 import { leavesNoTrace } from "./traces.ts";
 
@@ -188,20 +188,17 @@ describe("a connection of a pool", () => {
 
   test("that nobody uses yet is leased again", async () => {
     await using server = await startEmbedded();
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    try {
+    await withFakeTimeouts(async (pass) => {
       await using pool = poolFor(server, { idleTimeoutMs: 1_000 });
       const one = await pool.lease(destinationOf(server));
       one.release();
-      vi.advanceTimersByTime(999);
+      pass(999);
       const two = await pool.lease(destinationOf(server));
-      vi.advanceTimersByTime(10_000);
+      pass(10_000);
       expect(two.connection).toBe(one.connection);
       await expectToWork(two.connection);
       expect(server.embedded.accepted).toBe(1);
-    } finally {
-      vi.useRealTimers();
-    }
+    });
   });
 
   test("that nobody uses is not forgotten by a lease that was given up", async () => {
@@ -302,28 +299,21 @@ describe("closing a pool", () => {
   });
 
   test("in the moment in which a connection is made leaves none open", async () => {
-    const { log } = createDebug;
     await using server = await startEmbedded();
-    try {
-      for (let turns = 0; turns < 24; turns += 1) {
-        const made = later<void>();
-        createDebug.log = (line: string) => line.includes("ready after") && made.resolve();
-        createDebug.enable("go-plugin-ssh:connect");
+    for (let turns = 0; turns < 24; turns += 1) {
+      await hearing("ready after", async (made) => {
         const pool = poolFor(server);
         const leasing = pool.lease(destinationOf(server)).then(
           () => "leased",
           (failure) => failure.code,
         );
-        await made.promise;
+        await made;
         for (let turn = 0; turn < turns; turn += 1) await undefined;
         await pool.close();
         expect(["leased", "closed"]).toContain(await leasing);
         expect(pool.size).toBe(0);
         await eventually(() => server.embedded.connections === 0, { what: "the connection to end" });
-      }
-    } finally {
-      createDebug.disable();
-      createDebug.log = log;
+      });
     }
   });
 });

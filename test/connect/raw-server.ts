@@ -6,6 +6,7 @@ export class RawServer implements AsyncDisposable {
   readonly port: number;
   readonly #server: Server;
   readonly #sockets: Set<Socket>;
+  #received = 0;
 
   private constructor(server: Server, sockets: Set<Socket>, port: number) {
     this.#server = server;
@@ -16,21 +17,30 @@ export class RawServer implements AsyncDisposable {
   /** Listens on any free port; `onClient` gets each client. */
   static async start(onClient: (client: Socket) => void): Promise<RawServer> {
     const sockets = new Set<Socket>();
-    const server = createServer((client) => {
-      sockets.add(client);
-      client.on("error", () => {}).on("close", () => sockets.delete(client));
-      client.resume();
-      onClient(client);
-    });
+    const server = createServer();
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const address = server.address();
-    return new RawServer(server, sockets, typeof address === "object" && address ? address.port : 0);
+    const raw = new RawServer(server, sockets, typeof address === "object" && address ? address.port : 0);
+    server.on("connection", (client) => {
+      sockets.add(client);
+      client.on("error", () => {}).on("close", () => sockets.delete(client));
+      client.on("data", (chunk) => {
+        raw.#received += chunk.length;
+      });
+      onClient(client);
+    });
+    return raw;
   }
 
   /** How many clients are here. */
   get clients(): number {
     return this.#sockets.size;
+  }
+
+  /** How many bytes clients have sent: their banner is short, and what follows it is long. */
+  get received(): number {
+    return this.#received;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { EXIT_CODES_HELP, exitCode } from "../../src/cli/exit-codes.ts";
-import { failureText, firstFailure } from "../../src/cli/failure-text.ts";
+import { failureText, firstFailure, fitted } from "../../src/cli/failure-text.ts";
 import { PluginError, type PluginErrorCode } from "../../src/contract/errors.ts";
 import { ERROR_CODES } from "../docs/source-facts.ts";
 
@@ -71,6 +71,23 @@ describe("the text of a failure", () => {
     // Ours says enough by itself.
     const ours = new PluginError("timeout", "Too slow.", { cause });
     expect(firstFailure(ours)).toBe(ours);
+  });
+
+  test("fits a terminal, but for what is to be copied", () => {
+    const text =
+      "It did not work out here.\n\n  a line to be copied, as long as it is\nRun `ssh-keygen -l -f key` first.";
+    expect(fitted(text, 20)).toBe(
+      [
+        "It did not work out",
+        "here.",
+        "",
+        "  a line to be copied, as long as it is",
+        "Run",
+        "`ssh-keygen -l -f key`",
+        "first.",
+      ].join("\n"),
+    );
+    expect(fitted(text, 200)).toBe(text);
   });
 
   test("tells what went wrong while tidying up, too", () => {

@@ -106,3 +106,30 @@ export class FakeBox {
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
 }
+
+/** A process that has been started, on a channel that has forgotten what was written to start it. */
+export async function started(spec: Partial<LaunchSpec> = {}, heartbeatIntervalMs = 0) {
+  const box = new FakeBox();
+  const own = box.process(spec, heartbeatIntervalMs);
+  const starting = own.process.start({ timeoutMs: 30_000 });
+  await settled();
+  box.channel().report();
+  await starting;
+  const channel = box.channel();
+  channel.written = "";
+  return { box, channel, ...own };
+}
+
+/** A promise, and whether it has been settled. */
+export function watched(promise: Promise<unknown>) {
+  const state = { is: "pending" };
+  promise.then(
+    () => {
+      state.is = "resolved";
+    },
+    (failure) => {
+      state.is = failure.code;
+    },
+  );
+  return state;
+}

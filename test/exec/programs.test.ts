@@ -4,10 +4,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { runProgram } from "../../src/exec/run-program.ts";
-import { isAlive } from "../tools/leaks.ts";
 import { localExec, shells, startChild, type TestShell } from "./shells.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
-import { processesWith, procFile } from "./trial.ts";
+import { isAlive, processesWith, procFile } from "./trial.ts";
 
 const home = temporaryDirectory();
 
@@ -18,7 +17,7 @@ function run(shell: TestShell, name: string | string[], variables: Record<string
 }
 
 describe.concurrent.each(shells())("end-recorded.sh under $name", (shell) => {
-  const END = ["inheritors.sh", "end-recorded.sh"];
+  const END = ["family.sh", "end-recorded.sh"];
 
   test("ends the process that was recorded, its group, and whoever has its directory; then removes that", async () => {
     const directory = join(home, `gp-${String(process.hrtime.bigint()).slice(-10)}`);

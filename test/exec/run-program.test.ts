@@ -21,9 +21,9 @@ test("sends the variables and the program over stdin, then its end", async () =>
 
 test("makes one program of several files", async () => {
   const box = new FakeBox();
-  const running = runProgram(box.exec, ["inheritors.sh", "end-recorded.sh"], {}, LIMITS);
+  const running = runProgram(box.exec, ["family.sh", "end-recorded.sh"], {}, LIMITS);
   await settled();
-  expect(box.channel().written).toContain(`${readProgram("inheritors.sh")}\n${readProgram("end-recorded.sh")}`);
+  expect(box.channel().written).toContain(`${readProgram("family.sh")}\n${readProgram("end-recorded.sh")}`);
   box.channel().exit(0);
   await running;
 });

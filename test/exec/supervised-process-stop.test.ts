@@ -1,7 +1,7 @@
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { later } from "../../src/lifetime/later.ts";
-import { FakeBox, settled } from "./fake-box.ts";
+import { FakeBox, settled, started, watched } from "./fake-box.ts";
 
 const LIMITS = { timeoutMs: 30_000 };
 const GRACE_MS = 5_000;
@@ -19,174 +19,36 @@ async function pass(ms: number): Promise<void> {
   await settled();
 }
 
-async function started(heartbeatIntervalMs = 0) {
-  const box = new FakeBox();
-  const own = box.process({ killGraceMs: GRACE_MS }, heartbeatIntervalMs);
-  const starting = own.process.start(LIMITS);
-  await settled();
-  box.channel().report();
-  await starting;
-  const channel = box.channel();
-  channel.written = "";
-  return { box, channel, ...own };
-}
+describe("a supervisor that was killed itself", () => {
+  const KILLED = { code: null, signal: "SIGKILL" };
 
-/** A promise, and whether it has been settled. */
-function watched(promise: Promise<unknown>) {
-  const state = { is: "pending" };
-  promise.then(
-    () => {
-      state.is = "resolved";
-    },
-    (failure) => {
-      state.is = failure.code;
-    },
-  );
-  return state;
-}
-
-describe("heartbeats", () => {
-  test("are sent at their interval, from the report to the end", async () => {
-    const { channel } = await started(1_000);
-    expect(channel.written).toBe("");
-    await pass(999);
-    expect(channel.written).toBe("");
-    await pass(1);
-    expect(channel.written).toBe("heartbeat\n");
-    await pass(3_000);
-    expect(channel.written).toBe("heartbeat\n".repeat(4));
-    channel.exit(0);
+  test("cannot tidy up, so that is done before the end is told", async () => {
+    const { box, channel, process } = await started({ killGraceMs: GRACE_MS });
+    const exited = watched(process.exited);
+    channel.exit(KILLED);
     await settled();
-    await pass(5_000);
-    expect(channel.written).toBe("heartbeat\n".repeat(4));
-  });
-
-  test("stop with the connection", async () => {
-    const { box, channel, process } = await started(1_000);
-    box.lost.abort(new RangeError("lost"));
-    await expect(process.exited).rejects.toThrow("lost");
-    await pass(5_000);
-    expect(channel.written).toBe("");
-  });
-
-  test("are not sent into an input that has ended", async () => {
-    const { channel } = await started(1_000);
-    channel.stdin.end();
-    await pass(3_000);
-    expect(channel.written).toBe("");
-    channel.exit(0);
+    expect([exited.is, box.channels.length]).toEqual(["pending", 2]);
+    const stopped = watched(process.stop());
     await settled();
-  });
-});
-
-describe("the ladder", () => {
-  test("ends at the stop line when the supervisor ends, and does it once", async () => {
-    const { box, channel, process } = await started();
-    const stopping = process.stop();
-    expect(process.stop()).toBe(stopping);
-    const state = watched(stopping);
-    await settled();
-    expect([channel.written, channel.acts, state.is]).toEqual(["stop\n", [], "pending"]);
-    await pass(GRACE_MS);
-    channel.exit(143);
-    await stopping;
-    expect(await process.exited).toEqual({ code: null, signal: "SIGTERM" });
-    expect([channel.written, channel.acts, box.channels.length]).toEqual(["stop\n", [], 1]);
-    await process.stop();
-  });
-
-  test("goes up rung by rung, each with its patience, to the process itself", async () => {
-    const { box, channel, process } = await started();
-    const state = watched(process.stop());
-    await settled();
-    await pass(GRACE_MS + 2_999);
-    expect([channel.written, channel.acts]).toEqual(["stop\n", []]);
-    await pass(1);
-    expect(channel.acts).toEqual(["end"]);
-    await pass(2_999);
-    expect(channel.acts).toEqual(["end"]);
-    await pass(1);
-    expect(channel.acts).toEqual(["end", "signal TERM"]);
-    await pass(GRACE_MS + 2_999);
-    expect(box.channels.length).toBe(1);
-    await pass(1);
-    expect([box.channels.length, state.is]).toEqual([2, "pending"]);
-
+    expect([stopped.is, box.channels.length]).toEqual(["pending", 2]);
     const last = box.channel(1);
-    for (const line of ["gps_pid=123", "gps_start=456", "gps_supervisor=122", "gps_dir=/tmp/gp-0123456789"]) {
-      expect(last.written).toContain(`${line}\n`);
-    }
+    expect(last.written).toContain("gps_pid=123\n");
     last.stdout.write(`${last.mark} state=gone\n`);
     last.exit(0);
     await settled();
-    expect(state.is).toBe("resolved");
-    expect(channel.acts).toEqual(["end", "signal TERM", "close"]);
-    channel.exit();
-    await settled();
+    expect([exited.is, stopped.is, box.channels.length]).toEqual(["resolved", "resolved", 2]);
+    expect(await process.exited).toEqual(KILLED);
   });
 
-  test.each([1, 2])("ends at rung %i above the stop line when the supervisor ends there", async (rung) => {
-    const { box, channel, process } = await started();
-    const state = watched(process.stop());
+  test("and whose plugin survives that: whoever waits is told", async () => {
+    const { box, channel, process } = await started({ killGraceMs: GRACE_MS });
+    channel.exit(KILLED);
     await settled();
-    await pass(GRACE_MS + 3_000);
-    if (rung === 2) await pass(3_000);
-    expect(channel.acts).toEqual(["end", "signal TERM"].slice(0, rung));
-    channel.exit(137);
-    await settled();
-    expect([state.is, box.channels.length]).toEqual(["resolved", 1]);
-  });
-
-  test.each([
-    ["alive", "still-running"],
-    ["gone", "resolved"],
-  ])("says what became of the process at the last rung: %s", async (said, outcome) => {
-    const { box, channel, process } = await started();
-    const state = watched(process.stop());
-    await settled();
-    for (const ms of [GRACE_MS + 3_000, 3_000, GRACE_MS + 3_000]) await pass(ms);
     const last = box.channel(1);
-    last.stdout.write(`${last.mark} state=${said}\n`);
+    last.stdout.write(`${last.mark} state=alive\n`);
     last.exit(0);
-    await settled();
-    expect(state.is).toBe(outcome);
-    channel.exit();
-    await settled();
-  });
-
-  test("does not wait for ever for the last rung", async () => {
-    const { channel, process } = await started();
-    const state = watched(process.stop());
-    await settled();
-    for (const ms of [GRACE_MS + 3_000, 3_000, GRACE_MS + 3_000, 10_000]) await pass(ms);
-    expect(state.is).toBe("timeout");
-    channel.exit();
-    await settled();
-  });
-
-  test("breaks off when the connection is lost, on whatever rung", async () => {
-    for (const rungs of [0, 1, 2]) {
-      const { box, channel, process } = await started();
-      const state = watched(process.stop());
-      await settled();
-      for (const ms of [GRACE_MS + 3_000, 3_000].slice(0, rungs)) await pass(ms);
-      box.lost.abort(new RangeError("lost"));
-      await settled();
-      expect([rungs, state.is]).toEqual([rungs, "connection-lost"]);
-      channel.exit();
-    }
-  });
-
-  test("is not needed after the end; it waits until the session is free, but not long", async () => {
-    const { channel, process } = await started();
-    channel.exitWithoutClose(0);
-    await process.exited;
-    const state = watched(process.stop());
-    await settled();
-    expect([channel.written, channel.acts, state.is]).toEqual(["", [], "pending"]);
-    await pass(1_000);
-    expect(state.is).toBe("resolved");
-    channel.freeUp();
+    await expect(process.exited).rejects.toMatchObject({ code: "still-running" });
+    await expect(process.stop()).rejects.toMatchObject({ code: "still-running" });
   });
 });
 

@@ -1,12 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, expect, test, vi } from "vitest";
 import { launch } from "../../src/exec/launch.ts";
-import { EXEC_REQUEST, randomWord } from "../../src/exec/loader.ts";
+import { LOADER, randomWord } from "../../src/exec/loader.ts";
 import { eventually } from "../tools/eventually.ts";
-import { localExec, shells, type TestShell } from "./shells.ts";
+import { shells, startChild, type TestShell, where } from "./shells.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
 import { processesWith, sh, Trial } from "./trial.ts";
 
 // These tests mostly wait: for a grace, for a lease, for an end.
@@ -19,6 +19,8 @@ const BUSY = `
   ln -s / "$TMPDIR/root"
   echo ready
 `;
+
+const scratch = temporaryDirectory();
 
 describe.concurrent.each(shells())("the private directory under $name", (shell) => {
   test("is 0700, ours, and what the plugin finds in its two variables", async () => {
@@ -55,11 +57,30 @@ describe.concurrent.each(shells())("the private directory under $name", (shell) 
   });
 
   test("is removed even when the supervisor is killed, once the host lets go", async () => {
-    await using trial = await Trial.start(shell, { command: sh(`${BUSY} exec sleep 5000`) });
-    await trial.says(/ready/);
-    process.kill(trial.report.supervisorPid, "SIGKILL");
-    expect(await trial.process.exited).toEqual({ code: null, signal: "SIGKILL" });
-    await trial.nothingLeft();
+    const { channel, marker, base } = await rawChannel(shell);
+    channel.stdin.write(program(shell, base));
+    await eventually(() => readdirSync(base).length > 0, { what: "the private directory" });
+    await eventually(() => processesWith(marker).some(({ command }) => command === "sleep 5000 "), {
+      what: "the plugin",
+    });
+    process.kill(channel.pid, "SIGKILL");
+    expect(await channel.exited).toEqual({ code: null, signal: "SIGKILL" });
+    channel.stdin.destroy();
+    await expectNothing(marker, base);
+  });
+
+  test("is removed when a signal comes while it is being made", async () => {
+    const tools = join(scratch, shell.name.replaceAll(/\W/g, ""));
+    mkdirSync(tools);
+    const tell = `read -r stat </proc/self/stat; set -- $stat; kill -TERM "$6"`;
+    const script = `#!/bin/sh\n${where("mkdir")} "$@" || exit\n${tell}\n`;
+    writeFileSync(join(tools, "mkdir"), script, { mode: 0o755 });
+    const session = { PATH: `${tools}:${shell.searchPath}` };
+    await using trial = new Trial(shell, { command: sh("exec sleep 5000"), session });
+    // Whether it can still report depends on who is faster.
+    await trial.start().catch(() => {});
+    expect(await trial.channel?.exited).toEqual({ code: 143, signal: null });
+    expect(trial.directories()).toEqual([]);
   });
 
   test("is made in the first place that will do", async () => {
@@ -87,34 +108,38 @@ describe.concurrent.each(shells())("the private directory under $name", (shell) 
   test("is not made when the input ends before the program is complete, and is removed when it ends then", async () => {
     const cuts = [0, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999, 1];
     const ends = await Promise.all(cuts.map((part) => cutShort(shell, part)));
-    expect(ends.map(({ left }) => left)).toEqual(cuts.map(() => []));
-    expect(ends.slice(0, -1).map(({ code, stdout, stderr }) => ({ code, stdout, stderr }))).toEqual(
-      cuts.slice(0, -1).map(() => ({ code: 99, stdout: "", stderr: "" })),
-    );
+    expect(ends.slice(0, -1)).toEqual(cuts.slice(0, -1).map(() => ({ code: 99, stdout: "", stderr: "" })));
     // The whole program, and the end of its input on the next byte: it may have been ended before it could report.
     expect([143, 137]).toContain(ends.at(-1)?.code);
   });
 });
 
+/** A channel on which nothing has been said, with a directory of its own. */
+async function rawChannel(shell: TestShell) {
+  const base = join(scratch, randomWord().slice(0, 12));
+  mkdirSync(base);
+  const marker = `raw${randomWord()}`;
+  const env = { PATH: shell.searchPath, HOME: base, TRIAL: marker };
+  return { channel: await startChild(shell.path, ["-c", LOADER], { env, cwd: base }), marker, base };
+}
+
+/** All that has to be sent in order to start a plugin that stays. */
+function program(shell: TestShell, base: string): string {
+  const spec = { command: ["sleep", "5000"], environment: {}, scrub: [], killGraceMs: 5_000, leaseMs: 60_000 };
+  return launch({ ...spec, directoryBase: base, shell: shell.path }).text;
+}
+
+async function expectNothing(marker: string, base: string): Promise<void> {
+  const left = () => [...processesWith(marker).map(({ command }) => command), ...readdirSync(base)];
+  await eventually(() => left().length === 0, { what: "the end of all processes and directories", state: left });
+}
+
 /** Sends the first part of a whole program and ends the input; gives what came of it. */
 async function cutShort(shell: TestShell, part: number) {
-  const base = mkdtempSync(join(tmpdir(), "gx-"));
-  const marker = `cut${randomWord()}`;
-  try {
-    const exec = localExec(shell, { env: { PATH: shell.searchPath, HOME: base, TRIAL: marker }, cwd: base });
-    const channel = await exec(EXEC_REQUEST);
-    const command = sh("exec sleep 5000");
-    const spec = { command, environment: {}, scrub: [], directoryBase: base, killGraceMs: 5_000, leaseMs: 60_000 };
-    const whole = launch({ ...spec, shell: shell.path }).text;
-    channel.stdin.end(
-      whole.slice(0, Math.min(Math.floor(whole.length * part), part < 1 ? whole.length - 1 : Infinity)),
-    );
-    const [stdout, stderr, exit] = await Promise.all([text(channel.stdout), text(channel.stderr), channel.exited]);
-    const left = () => [...processesWith(marker).map(({ command }) => command), ...readdirSync(base)];
-    await eventually(() => processesWith(marker).length === 0, { what: "the end of all processes", state: left });
-    return { code: exit?.code, stdout, stderr, left: left() };
-  } finally {
-    for (const { pid } of processesWith(marker)) process.kill(pid, "SIGKILL");
-    rmSync(base, { recursive: true });
-  }
+  const { channel, marker, base } = await rawChannel(shell);
+  const whole = program(shell, base);
+  channel.stdin.end(whole.slice(0, part === 1 ? whole.length : Math.min(whole.length - 1, whole.length * part)));
+  const [stdout, stderr, exit] = await Promise.all([text(channel.stdout), text(channel.stderr), channel.exited]);
+  await expectNothing(marker, base);
+  return { code: exit?.code, stdout, stderr };
 }

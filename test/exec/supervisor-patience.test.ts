@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
-import { isAlive } from "../tools/leaks.ts";
+import { eventually } from "../tools/eventually.ts";
 import { shells, type TestShell } from "./shells.ts";
-import { FAMILY, MEMBERS, sh, Trial } from "./trial.ts";
+import { FAMILY, isAlive, MEMBERS, sh, Trial } from "./trial.ts";
 
 // These tests mostly wait: for a grace, for a lease, for an end.
 vi.setConfig({ maxConcurrency: 20 });
@@ -18,13 +18,26 @@ describe.concurrent.each(shells())("the lease under $name", (shell) => {
   });
 
   test("lets the plugin live while heartbeats come, and ends it when they stop", async () => {
-    const script = "n=0; while :; do n=$((n + 1)); echo tick $n; sleep 0.1; done";
+    const script = "n=0; while :; do n=$((n + 1)); echo tick $n; sleep 1; done";
     await using trial = await Trial.start(shell, { command: sh(script), spec: { leaseMs: 3_000 } });
     const beats = setInterval(() => trial.channel?.stdin.write("heartbeat\n"), 200);
-    // Each tick takes more than 0.1 s, so this is more than two leases.
-    await trial.says(/tick 70\n/);
+    // Each tick takes more than a second, so this is more than two leases.
+    await trial.says(/tick 8\n/);
     clearInterval(beats);
     expect(await trial.process.exited).toEqual(TERM);
+  });
+
+  test("is not forgotten when heartbeats come before anybody can take note of them", async () => {
+    const trials = [1, 2, 3, 4].map(() => new Trial(shell, { command: ["sleep", "5000"], spec: { leaseMs: 1_000 } }));
+    const ends = trials.map(async (trial) => {
+      await using _ = trial;
+      const starting = trial.start();
+      const channel = await eventually(() => trial.channel, { what: "the channel" });
+      channel.stdin.write("heartbeat\n".repeat(20));
+      await starting;
+      expect(await trial.process.exited).toEqual(TERM);
+    });
+    await Promise.all(ends);
   });
 
   test("is not cut short by a limit on reading that the session has set", async () => {
@@ -51,7 +64,7 @@ async function stopped(shell: TestShell, freeze: (trial: Trial) => unknown): Pro
     command: sh(`${FAMILY} wait`),
     spec: { killGraceMs: 0, leaseMs: 60_000 },
   });
-  const pids = await trial.pids("child", "grandchild", "session");
+  const pids = await trial.pids(...MEMBERS);
   freeze(trial);
   await trial.process.stop();
   expect([trial.report.pid, ...pids].filter(isAlive)).toEqual([]);

@@ -1,10 +1,9 @@
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
-import { isAlive } from "../tools/leaks.ts";
 import { shells, where } from "./shells.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
-import { procFile, sh, Trial } from "./trial.ts";
+import { isAlive, procFile, sh, Trial } from "./trial.ts";
 
 // These tests mostly wait: for a grace, for a lease, for an end.
 vi.setConfig({ maxConcurrency: 20 });
@@ -78,6 +77,18 @@ describe.concurrent.each(shells())("on a poor box under $name", (shell) => {
     expect(await trial.process.exited).toEqual({ code: null, signal: "SIGKILL" });
     expect([trial.report.pid, ...pids].filter(isAlive)).toEqual([]);
     expect(trial.directories()).toEqual([]);
+  });
+
+  test("with a sleep that knows no tenths, the plugin has its grace all the same", async () => {
+    await using trial = await Trial.start(shell, {
+      command: sh("trap 'sleep 0.5; echo tidied; exit 3' TERM; echo ready; while :; do sleep 0.1; done"),
+      spec: { environment, killGraceMs: 3_000 },
+      session: { PATH: boxes["a sleep that knows no tenths"] },
+    });
+    await trial.says(/ready/);
+    await trial.process.stop();
+    expect(await trial.process.exited).toEqual({ code: 3, signal: null });
+    expect(String(await trial.output.stdout)).toBe("ready\ntidied\n");
   });
 
   test("without setsid the lease still ends the plugin, and heartbeats do not", async () => {

@@ -1,7 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
-import { isAlive } from "../tools/leaks.ts";
 import { shells } from "./shells.ts";
-import { FAMILY, MEMBERS, sh, Trial } from "./trial.ts";
+import { FAMILY, isAlive, MEMBERS, sh, Trial } from "./trial.ts";
 
 // These tests mostly wait: for a grace, for a lease, for an end.
 vi.setConfig({ maxConcurrency: 20 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { buffer } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ExecChannel } from "../../src/contract/connection.ts";
 import type { LaunchSpec } from "../../src/exec/launch.ts";
 import { randomWord } from "../../src/exec/loader.ts";
@@ -11,6 +12,8 @@ import type { StartReport } from "../../src/exec/start-report.ts";
 import { SupervisedProcess } from "../../src/exec/supervised-process.ts";
 import { eventually } from "../tools/eventually.ts";
 import { localExec, type TestShell } from "./shells.ts";
+
+const LOOK_AGAIN_MS = 50;
 
 /** A plugin that is a script of the machine's own /bin/sh. */
 export function sh(script: string): string[] {
@@ -142,11 +145,13 @@ export class Trial implements AsyncDisposable {
   /** Waits until nothing of it is left. */
   async nothingLeft(): Promise<void> {
     const state = () => ({ processes: this.processes(), directories: this.directories() });
-    await eventually(() => this.processes().length + this.directories().length === 0, {
-      what: "the end of all processes and directories",
-      timeoutMs: 15_000,
-      state,
-    });
+    const gone = async () => {
+      if (this.processes().length + this.directories().length === 0) return true;
+      // A look at all processes takes its time, and many trials look at once.
+      await delay(LOOK_AGAIN_MS);
+      return false;
+    };
+    await eventually(gone, { what: "the end of all processes and directories", timeoutMs: 15_000, state });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -169,6 +174,11 @@ export function processesWith(marker: string): { pid: number; command: string }[
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .map((name) => ({ pid: Number(name), command: procFile(name, "cmdline").replaceAll("\0", " ") }))
     .filter(({ pid, command }) => command.includes(marker) || procFile(pid, "environ").includes(marker));
+}
+
+/** Whether a process lives; one that has died and was not reaped does not. */
+export function isAlive(pid: number): boolean {
+  return /^.*\) [^ZX] /s.test(procFile(pid, "stat"));
 }
 
 /** A file of /proc as text; empty if the process is gone or has died. */

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Finds the processes that have inherited a plugin's private directory. Goes before supervisor.sh and end-recorded.sh.
-#   gps_dir  the private directory
+# Finds the processes that a plugin has made. Goes before supervisor.sh and end-recorded.sh.
+#   gps_pid  the plugin    gps_dir  its private directory
 # shellcheck disable=SC2154
 
 # Turns files of /proc, one a line, into the pids that they belong to.
@@ -11,7 +11,12 @@ gps_pids() {
   done
 }
 
-# Prints the pids of whoever has the private directory in its environment. A NUL ends the lines of busybox's grep, so
+# Prints the pids of the plugin's session, but for the dead that nobody has reaped.
+gps_session() {
+  grep -lsE "^[0-9]+ \\(.*\\) [^XZ] [0-9]+ [0-9]+ $gps_pid " /proc/[0-9]*/stat | gps_pids
+}
+
+# Prints the pids of whoever has the private directory in its environment, in whatever session. A NUL ends the lines of busybox's grep, so
 # that it would see the first variable only; there the environments are cut into lines, one by one if that is worth it.
 gps_inheritors() {
   gps_variable=PLUGIN_UNIX_SOCKET_DIR=$gps_dir
