@@ -1,19 +1,20 @@
 // Builds dist/: the library file by file with its types, and the executable as one file, because its start-up time is
 // paid at every start of a plugin.
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const top = dirname(dirname(fileURLToPath(import.meta.url)));
-const dist = join(top, "dist");
+// Built beside dist and put in its place at the end, so that whoever uses it meanwhile finds it whole.
+const dist = join(top, `.cache/dist-${process.pid}`);
 const require = createRequire(import.meta.url);
 
 rmSync(dist, { recursive: true, force: true });
 const tsc = join(dirname(require.resolve("typescript/package.json")), "bin", "tsc");
-execFileSync(process.execPath, [tsc, "-p", join(top, "tsconfig.build.json")], { stdio: "inherit" });
+execFileSync(process.execPath, [tsc, "-p", join(top, "tsconfig.build.json"), "--outDir", dist], { stdio: "inherit" });
 
 // The programs that run on the box are files of their own; the executable looks for them beside itself.
 for (const name of readdirSync(join(top, "src", "exec")).filter((one) => one.endsWith(".sh"))) {
@@ -40,3 +41,6 @@ await build({
   outfile: join(dist, "demo-plugin.js"),
   minify: true,
 });
+
+rmSync(join(top, "dist"), { recursive: true, force: true });
+renameSync(dist, join(top, "dist"));

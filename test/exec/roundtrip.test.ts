@@ -12,7 +12,7 @@ import { eventually } from "../tools/eventually.ts";
 import { mayTravel, type Sent, sent } from "./arbitrary-launch.ts";
 import { localExec, shells, type TestShell } from "./shells.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
-import { processesWith } from "./trial.ts";
+import { GIVE_UP_MS, processesWith } from "./trial.ts";
 
 /** How many launches there are in all, and how many run at once. */
 const LAUNCHES = 2_000;
@@ -32,7 +32,11 @@ const marker = `roundtrip${randomWord()}`;
 
 afterAll(async () => {
   const left = () => [...processesWith(marker), ...readdirSync(home).filter((one) => one.startsWith("gp-"))];
-  await eventually(() => left().length === 0, { what: "the end of all processes and directories", state: left });
+  await eventually(() => left().length === 0, {
+    what: "the end of all processes and directories",
+    timeoutMs: GIVE_UP_MS,
+    state: left,
+  });
 });
 
 /** Launches the fixture with what is sent, and gives back what it says it got. */

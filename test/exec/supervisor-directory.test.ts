@@ -7,7 +7,7 @@ import { LOADER, randomWord } from "../../src/exec/loader.ts";
 import { eventually } from "../tools/eventually.ts";
 import { shells, startChild, type TestShell, where } from "./shells.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
-import { processesWith, sh, Trial } from "./trial.ts";
+import { GIVE_UP_MS, processesWith, sh, Trial } from "./trial.ts";
 
 // These tests mostly wait: for a grace, for a lease, for an end.
 vi.setConfig({ maxConcurrency: 20 });
@@ -59,9 +59,10 @@ describe.concurrent.each(shells())("the private directory under $name", (shell) 
   test("is removed even when the supervisor is killed, once the host lets go", async () => {
     const { channel, marker, base } = await rawChannel(shell);
     channel.stdin.write(program(shell, base));
-    await eventually(() => readdirSync(base).length > 0, { what: "the private directory" });
+    await eventually(() => readdirSync(base).length > 0, { what: "the private directory", timeoutMs: GIVE_UP_MS });
     await eventually(() => processesWith(marker).some(({ command }) => command === "sleep 5000 "), {
       what: "the plugin",
+      timeoutMs: GIVE_UP_MS,
     });
     process.kill(channel.pid, "SIGKILL");
     expect(await channel.exited).toEqual({ code: null, signal: "SIGKILL" });
@@ -131,7 +132,11 @@ function program(shell: TestShell, base: string): string {
 
 async function expectNothing(marker: string, base: string): Promise<void> {
   const left = () => [...processesWith(marker).map(({ command }) => command), ...readdirSync(base)];
-  await eventually(() => left().length === 0, { what: "the end of all processes and directories", state: left });
+  await eventually(() => left().length === 0, {
+    what: "the end of all processes and directories",
+    timeoutMs: GIVE_UP_MS,
+    state: left,
+  });
 }
 
 /** Sends the first part of a whole program and ends the input; gives what came of it. */

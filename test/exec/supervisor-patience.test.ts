@@ -1,5 +1,4 @@
 import { describe, expect, test, vi } from "vitest";
-import { eventually } from "../tools/eventually.ts";
 import { shells, type TestShell } from "./shells.ts";
 import { FAMILY, isAlive, MEMBERS, sh, Trial } from "./trial.ts";
 
@@ -25,19 +24,6 @@ describe.concurrent.each(shells())("the lease under $name", (shell) => {
     await trial.says(/tick 8\n/);
     clearInterval(beats);
     expect(await trial.process.exited).toEqual(TERM);
-  });
-
-  test("is not forgotten when heartbeats come before anybody can take note of them", async () => {
-    const trials = [1, 2, 3, 4].map(() => new Trial(shell, { command: ["sleep", "5000"], spec: { leaseMs: 1_000 } }));
-    const ends = trials.map(async (trial) => {
-      await using _ = trial;
-      const starting = trial.start();
-      const channel = await eventually(() => trial.channel, { what: "the channel" });
-      channel.stdin.write("heartbeat\n".repeat(20));
-      await starting;
-      expect(await trial.process.exited).toEqual(TERM);
-    });
-    await Promise.all(ends);
   });
 
   test("is not cut short by a limit on reading that the session has set", async () => {

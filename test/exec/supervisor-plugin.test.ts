@@ -5,7 +5,7 @@ import { variablesToScrub } from "../../src/exec/environment.ts";
 import { randomWord } from "../../src/exec/loader.ts";
 import { eventually } from "../tools/eventually.ts";
 import { shells } from "./shells.ts";
-import { openFiles, procFile, sh, Trial } from "./trial.ts";
+import { GIVE_UP_MS, openFiles, procFile, sh, Trial } from "./trial.ts";
 import { watchProcesses } from "./watch-processes.ts";
 
 // These tests mostly wait: for a grace, for a lease, for an end.
@@ -34,7 +34,10 @@ describe.concurrent.each(shells())("a plugin under $name", (shell) => {
   test.each([0, 60_000])("ignores no signal that it should hear (leaseMs %i)", async (leaseMs) => {
     await using trial = await Trial.start(shell, { command: sh("echo ready; exec sleep 5000"), spec: { leaseMs } });
     await trial.says(/ready/);
-    await eventually(() => procFile(trial.report.pid, "cmdline").startsWith("sleep"), { what: "exec" });
+    await eventually(() => procFile(trial.report.pid, "cmdline").startsWith("sleep"), {
+      what: "exec",
+      timeoutMs: GIVE_UP_MS,
+    });
     const status = procFile(trial.report.pid, "status");
     for (const set of ["SigIgn", "SigBlk"]) {
       const mask = BigInt(`0x${new RegExp(`^${set}:\\s*(\\w+)`, "m").exec(status)?.[1]}`);
@@ -126,7 +129,10 @@ describe.each(shells())("while a plugin starts under $name", (shell) => {
       await trial.says(/ready/);
       pids.add(trial.report.pid);
       const before = watch.rounds();
-      await eventually(() => watch.rounds() > before + 1, { what: "a look at the plugin itself" });
+      await eventually(() => watch.rounds() > before + 1, {
+        what: "a look at the plugin itself",
+        timeoutMs: GIVE_UP_MS,
+      });
     }
     const sightings = await watch.stop();
     // The watch sees what there is to see, or this would prove nothing.

@@ -15,6 +15,9 @@ import { localExec, type TestShell } from "./shells.ts";
 
 const LOOK_AGAIN_MS = 50;
 
+/** After how long a test gives up; many of them run at once, and other things beside them. */
+export const GIVE_UP_MS = 20_000;
+
 /** A plugin that is a script of the machine's own /bin/sh. */
 export function sh(script: string): string[] {
   return ["/bin/sh", "-c", script];
@@ -122,7 +125,7 @@ export class Trial implements AsyncDisposable {
     const what = `${pattern} on stdout`;
     return eventually(() => pattern.exec(this.#received.stdout), {
       what,
-      timeoutMs: 20_000,
+      timeoutMs: GIVE_UP_MS,
       state: () => this.#received,
     });
   }
@@ -151,7 +154,7 @@ export class Trial implements AsyncDisposable {
       await delay(LOOK_AGAIN_MS);
       return false;
     };
-    await eventually(gone, { what: "the end of all processes and directories", timeoutMs: 15_000, state });
+    await eventually(gone, { what: "the end of all processes and directories", timeoutMs: GIVE_UP_MS, state });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
