@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: ["test/tiers/required.ts", "test/tiers/build.ts"],
     reporters: ["default", "./test/tiers/reporter.ts"],
     pool: "forks",
+    // Most tests wait for processes and servers more than they compute.
+    maxWorkers: 3,
     // Real servers and real plugins start in these tests; a limit is there to end a hang, not to measure.
     testTimeout: 60_000,
     hookTimeout: 120_000,
