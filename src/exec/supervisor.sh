@@ -50,11 +50,16 @@ gps_members() {
   fi
 }
 
-# Signals the plugin, its group and its strays. The group exists only once setsid has run, so the pid comes first.
+# Signals the plugin and its family, each once: to many programs a second TERM means to drop everything. KILL goes to the
+# group as well, for those who were not there yet when the family was counted.
 gps_signal() {
-  # shellcheck disable=SC2046,SC2086
-  kill -s "$1" $gps_leader $(gps_members) 2>/dev/null
-  [ -z "$gps_group" ] || kill -s "$1" -- "-$gps_pid" 2>/dev/null
+  gps_sent=' '
+  for gps_one in $gps_leader $(gps_members); do
+    case $gps_sent in *" $gps_one "*) continue ;; esac
+    gps_sent="$gps_sent$gps_one "
+    kill -s "$1" "$gps_one" 2>/dev/null
+  done
+  if [ "$1" = KILL ] && [ -n "$gps_group" ]; then kill -s KILL -- "-$gps_pid" 2>/dev/null; fi
 }
 
 gps_alive() {
@@ -88,10 +93,14 @@ gps_spend() {
 }
 
 # TERM, patience, KILL, until nothing of the plugin runs. Who makes children while they are counted takes more than one
-# KILL; what the kernel itself holds is given up after five seconds.
+# KILL; what the kernel itself holds is given up after five seconds. A file tells the
+# others among us that TERM was sent.
 gps_stop() {
   gps_alive || return 0
-  gps_signal TERM
+  if [ ! -e "$gps_told" ]; then
+    printf '' >"$gps_told"
+    gps_signal TERM
+  fi
   gps_naps=$((gps_grace * 10))
   while [ "$gps_naps" -gt 0 ] && gps_alive; do gps_spend; done
   gps_naps=50
@@ -141,9 +150,11 @@ until IFS= read -r gps_line || exit 99; [ "$gps_line" = "$gps_end" ]; do
 done
 exec 3<&0 </dev/null
 # From here on no signal may end us before we have tidied up.
+gps_early=
 gps_woken=
-trap 'gps_woken=1' TERM HUP INT
+trap 'gps_early=1' TERM HUP INT
 gps_make_directory
+gps_told=$gps_dir/.told
 
 # The plugin gets a session of its own, so that its group can be killed without killing us. Its program travels through
 # a pipe and printf is the shell's own, so nothing of it is in any argv.
@@ -169,23 +180,30 @@ gps_listen &
 gps_listener=$!
 exec 3<&-
 
-# A signal interrupts `wait` before the plugin has ended; then we wait again.
-trap 'gps_woken=1; gps_stop &' TERM HUP INT
-[ -z "$gps_woken" ] || gps_stop &
+gps_obey() {
+  trap '' TERM HUP INT
+  gps_woken=1
+  gps_stop &
+}
+trap gps_obey TERM HUP INT
+[ -z "$gps_early" ] || gps_obey
 wait "$gps_pid"
 gps_status=$?
-while [ -n "$gps_woken" ]; do
-  gps_woken=
-  wait "$gps_pid"
-  gps_again=$?
-  [ "$gps_again" -eq 127 ] || gps_status=$gps_again
-done
-
-# The plugin has been reaped: its pid may soon be somebody else's.
-gps_leader=
+# A signal interrupts `wait` before the plugin has ended. We do not wait again before it has, and our other children with
+# it: if a signal comes at the moment of its end, bash forgets that end, and waits for it as long as it has a child.
+gps_naps=0
+while [ -n "$gps_woken" ] && kill -0 "$gps_pid" 2>/dev/null; do gps_spend; done
 trap '' TERM HUP INT
 # shellcheck disable=SC2086
 kill $gps_listener $gps_watcher 2>/dev/null
+if [ -n "$gps_woken" ]; then
+  wait "$gps_pid"
+  gps_again=$?
+  [ "$gps_again" -eq 127 ] || gps_status=$gps_again
+fi
+
+# The plugin has been reaped: its pid may soon be somebody else's.
+gps_leader=
 gps_stop
 rm -rf -- "$gps_dir"
 exit "$gps_status"

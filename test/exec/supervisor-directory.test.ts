@@ -2,10 +2,9 @@ import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, expect, test, vi } from "vitest";
-import { launch } from "../../src/exec/launch.ts";
-import { LOADER, randomWord } from "../../src/exec/loader.ts";
 import { eventually } from "../tools/eventually.ts";
-import { shells, startChild, type TestShell, where } from "./shells.ts";
+import { expectNothing, program, rawChannel } from "./raw-launch.ts";
+import { shells, type TestShell, where } from "./shells.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 import { GIVE_UP_MS, processesWith, sh, Trial } from "./trial.ts";
 
@@ -57,7 +56,7 @@ describe.concurrent.each(shells())("the private directory under $name", (shell) 
   });
 
   test("is removed even when the supervisor is killed, once the host lets go", async () => {
-    const { channel, marker, base } = await rawChannel(shell);
+    const { channel, marker, base } = await rawChannel(shell, scratch);
     channel.stdin.write(program(shell, base));
     await eventually(() => readdirSync(base).length > 0, { what: "the private directory", timeoutMs: GIVE_UP_MS });
     await eventually(() => processesWith(marker).some(({ command }) => command === "sleep 5000 "), {
@@ -115,33 +114,9 @@ describe.concurrent.each(shells())("the private directory under $name", (shell) 
   });
 });
 
-/** A channel on which nothing has been said, with a directory of its own. */
-async function rawChannel(shell: TestShell) {
-  const base = join(scratch, randomWord().slice(0, 12));
-  mkdirSync(base);
-  const marker = `raw${randomWord()}`;
-  const env = { PATH: shell.searchPath, HOME: base, TRIAL: marker };
-  return { channel: await startChild(shell.path, ["-c", LOADER], { env, cwd: base }), marker, base };
-}
-
-/** All that has to be sent in order to start a plugin that stays. */
-function program(shell: TestShell, base: string): string {
-  const spec = { command: ["sleep", "5000"], environment: {}, scrub: [], killGraceMs: 5_000, leaseMs: 60_000 };
-  return launch({ ...spec, directoryBase: base, shell: shell.path }).text;
-}
-
-async function expectNothing(marker: string, base: string): Promise<void> {
-  const left = () => [...processesWith(marker).map(({ command }) => command), ...readdirSync(base)];
-  await eventually(() => left().length === 0, {
-    what: "the end of all processes and directories",
-    timeoutMs: GIVE_UP_MS,
-    state: left,
-  });
-}
-
 /** Sends the first part of a whole program and ends the input; gives what came of it. */
 async function cutShort(shell: TestShell, part: number) {
-  const { channel, marker, base } = await rawChannel(shell);
+  const { channel, marker, base } = await rawChannel(shell, scratch);
   const whole = program(shell, base);
   channel.stdin.end(whole.slice(0, part === 1 ? whole.length : Math.min(whole.length - 1, whole.length * part)));
   const [stdout, stderr, exit] = await Promise.all([text(channel.stdout), text(channel.stderr), channel.exited]);
