@@ -1,7 +1,11 @@
 import { defineConfig } from "vitest/config";
 
+/** What a plugin's shell needs, wherever Node was started from. Which tiers there are is decided by the path as it was. */
+const PATH = [...new Set([...(process.env.PATH ?? "").split(":"), "/usr/bin", "/bin"])].join(":");
+
 export default defineConfig({
   test: {
+    env: { PATH, GO_PLUGIN_SSH_TEST_PATH: process.env.PATH ?? "" },
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/tiers/required.ts", "test/tiers/build.ts"],
     reporters: ["default", "./test/tiers/reporter.ts"],

@@ -75,7 +75,7 @@ describe.concurrent.each(shells())("inspect.sh under $name", (shell) => {
   });
 
   test("tells of a script, of its interpreter, and of a directory that cannot be entered", async () => {
-    const script = join(home, `script ${shell.name}'s`);
+    const script = join(home, `script ${shell.name.replaceAll("/", "")}'s`);
     writeFileSync(script, "#!/no/such/interpreter -x\n");
     chmodSync(script, 0o640);
     const facts = await run(shell, "inspect.sh", { gps_command: script, gps_cd: "/no/such/directory" });

@@ -68,7 +68,7 @@ export function requiredTiers(): string[] {
 /** Where a program is; daemons are not in everybody's PATH. */
 export function has(program: string): boolean {
   const directories = [
-    ...(process.env.PATH ?? "").split(":"),
+    ...(process.env.GO_PLUGIN_SSH_TEST_PATH ?? process.env.PATH ?? "").split(":"),
     ...(program === "sshd" ? ["/usr/sbin", "/usr/local/sbin"] : []),
   ];
   return directories.some((directory) => directory !== "" && existsSync(join(directory, program)));
