@@ -70,13 +70,18 @@ gps_alive() {
 # Sleeps in a child, so that a trap runs at once; the trap of those who may be ended meanwhile ends that child too.
 gps_nap() {
   sleep "$1" 2>/dev/null &
-  gps_sleeper=$!
-  wait "$gps_sleeper"
+  wait "$!"
+}
+
+# Ends the child that sleeps, if there is one. `$!` names it from its first moment on, while an assignment after it would
+# come too late for a trap; before it has become `sleep` it is still a shell, and loses any signal but KILL.
+gps_wake() {
+  [ "$!" = "$gps_others" ] || kill -s KILL "$!" 2>/dev/null
 }
 
 # shellcheck disable=SC2317
 gps_leave() {
-  kill "$gps_sleeper" 2>/dev/null
+  gps_wake
   exit 0
 }
 
@@ -110,8 +115,10 @@ gps_stop() {
   done
 }
 
-# Ends the plugin, from a child of the supervisor. If that was killed itself, nobody else tidies up.
+# Ends the plugin, from a child of the supervisor. If that was killed itself, nobody else tidies up. If it has tidied up
+# already, the pid may be somebody else's.
 gps_stop_for_parent() {
+  [ -d "$gps_dir" ] || return 0
   gps_stop
   kill -0 "$$" 2>/dev/null && return 0
   rm -rf -- "$gps_dir"
@@ -120,19 +127,23 @@ gps_stop_for_parent() {
 
 # Ends the plugin when no heartbeat has come for a whole lease.
 gps_watch() {
+  gps_others=$!
   trap 'gps_renewed=1' USR1
   trap gps_leave TERM
+  # A TERM from before the trap may have been lost. What is looked at here was made before the TERM was sent.
+  [ ! -e "$gps_dir/.over" ] && [ -d "$gps_dir" ] || exit 0
   while :; do
     gps_renewed=
     gps_nap "$gps_lease"
     [ -n "$gps_renewed" ] || break
-    kill "$gps_sleeper" 2>/dev/null
+    gps_wake
   done
   gps_stop_for_parent
 }
 
 # Obeys the host. To bash a TMOUT that the session has set is a limit on `read`, and looks like the end of the file.
 gps_listen() {
+  gps_others=$!
   unset TMOUT
   while IFS= read -r gps_line <&3; do
     case $gps_line in
@@ -194,6 +205,7 @@ gps_status=$?
 gps_naps=0
 while [ -n "$gps_woken" ] && kill -0 "$gps_pid" 2>/dev/null; do gps_spend; done
 trap '' TERM HUP INT
+printf '' >"$gps_dir/.over"
 # shellcheck disable=SC2086
 kill $gps_listener $gps_watcher 2>/dev/null
 if [ -n "$gps_woken" ]; then

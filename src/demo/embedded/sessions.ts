@@ -21,6 +21,8 @@ interface Stage {
   channel?: ServerChannel;
   /** The command, while it runs. */
   child?: ChildProcessWithoutNullStreams;
+  /** Takes the command's pipes away, which may hold what nobody will read, also when it has ended. */
+  unwire?(): void;
 }
 
 /** Lets the client run commands, as many at a time as `maxSessions` says. */
@@ -57,8 +59,8 @@ function serveSession(visit: Visit, session: Session, freeSlot: () => void): voi
     now.open = false;
     strike();
     if (!now.channel) closeUnused(visit, session);
-    if (now.child) unwireProcess(visit, now.child);
-    else freeSlot();
+    now.unwire?.();
+    if (!now.child) freeSlot();
   };
   session.once("close", whenOver(visit, onClose)).once("close", onClose);
 
@@ -72,6 +74,7 @@ function serveSession(visit: Visit, session: Session, freeSlot: () => void): voi
       if (!now.open) freeSlot();
     };
     child.once("exit", onEnd).once("error", onEnd);
+    now.unwire = () => unwireProcess(visit, child);
     Object.assign(now, { channel, child, what: `${command === undefined ? "shell" : "exec"}, pid ${child.pid}` });
     options.log(`started ${now.what}: ${command ?? options.loginShell}`);
     if (child.pid !== undefined) ledger.groups.add(child.pid);
