@@ -1,5 +1,8 @@
 import { PluginError } from "./errors.ts";
 
+/** `sun_path` holds 108 bytes on Linux and 104 on macOS and the BSDs, with a NUL at the end. */
+const LONGEST_PATH = { Linux: 107, other: 103 };
+
 /** A TCP endpoint. An IPv6 host is written without brackets. */
 export interface TcpAddress {
   network: "tcp";
@@ -39,4 +42,9 @@ export function parseAddress(network: string, address: string): Address {
 export function formatAddress(address: Address): string {
   if (address.network === "unix") return address.path;
   return `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+}
+
+/** The longest socket path, in bytes, that a system can use; `platform` as `process.platform` or `uname` spells it. */
+export function longestSocketPath(platform: string): number {
+  return /^linux/i.test(platform) || platform === "unknown" ? LONGEST_PATH.Linux : LONGEST_PATH.other;
 }

@@ -2,16 +2,16 @@ import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { basename, join } from "node:path";
 import type { Duplex } from "node:stream";
-import { type Address, formatAddress } from "../contract/address.ts";
+import { type Address, formatAddress, longestSocketPath } from "../contract/address.ts";
 import type { Connection } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import type { AddrTranslator } from "../contract/runner.ts";
 import { throwIfAborted, within } from "../lifetime/deadline.ts";
+import { makePrivateDirectory, removePrivateDirectory } from "../lifetime/private-directory.ts";
 import { SharedAttempt } from "../lifetime/shared-attempt.ts";
-import { checkPluginAddress, checkSocketPath, longestSocketPath } from "./check-address.ts";
+import { checkPluginAddress, checkSocketPath } from "./check-address.ts";
 import { forwardToHost } from "./forward-to-host.ts";
 import { type Forward, forwardToPlugin } from "./forward-to-plugin.ts";
-import { makePrivateDirectory, removePrivateDirectory } from "./private-directory.ts";
 
 /** What a translator has to know of the box. */
 export interface AddressBookOptions {

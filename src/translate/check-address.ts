@@ -1,14 +1,6 @@
 import { isIP } from "node:net";
-import { type Address, formatAddress } from "../contract/address.ts";
+import { type Address, formatAddress, longestSocketPath } from "../contract/address.ts";
 import { PluginError, type PluginErrorCode } from "../contract/errors.ts";
-
-/** `sun_path` holds 108 bytes on Linux and 104 on macOS and the BSDs, with a NUL at the end. */
-const LONGEST_PATH = { Linux: 107, other: 103 };
-
-/** The longest socket path, in bytes, that a system can use; `platform` as `process.platform` or `uname` spells it. */
-export function longestSocketPath(platform: string): number {
-  return /^linux/i.test(platform) || platform === "unknown" ? LONGEST_PATH.Linux : LONGEST_PATH.other;
-}
 
 /**
  * Refuses a socket path that the system would cut off: Node 20 does so silently, at both ends.

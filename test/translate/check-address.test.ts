@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import type { Address } from "../../src/contract/address.ts";
-import { checkPluginAddress, checkSocketPath, longestSocketPath } from "../../src/translate/check-address.ts";
+import { longestSocketPath } from "../../src/contract/address.ts";
+import { checkPluginAddress, checkSocketPath } from "../../src/translate/check-address.ts";
 import { failureOf } from "../connect/failure-of.ts";
 
 const tcp = (host: string, port = 1234): Address => ({ network: "tcp", host, port });

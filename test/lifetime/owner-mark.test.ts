@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { OWN_PREFIX, sweepStale } from "../../src/translate/owner-mark.ts";
+import { OWN_PREFIX, sweepStale } from "../../src/lifetime/owner-mark.ts";
 
 /** A pid that was somebody's a moment ago. */
 function deadPid(): number {

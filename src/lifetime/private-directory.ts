@@ -2,8 +2,8 @@ import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { longestSocketPath } from "../contract/address.ts";
 import { PluginError } from "../contract/errors.ts";
-import { longestSocketPath } from "./check-address.ts";
 import { OWN_PREFIX, sweepStale } from "./owner-mark.ts";
 
 /** Room for a slash and the name of a socket, which Go plugins call `plugin` and up to ten digits. */
@@ -17,13 +17,13 @@ const made = new Set<string>();
  * too long for a socket below it, `/tmp` is taken. It goes with the process; what a killed process had to leave there
  * is removed by the next one that comes this way.
  *
+ * @param parent where to make it, and nowhere else; by default the temporary directory
  * @throws {PluginError} `forward-failed` if none can be made
  */
-export async function makePrivateDirectory(): Promise<string> {
+export async function makePrivateDirectory(parent?: string): Promise<string> {
   const room = longestSocketPath(process.platform) - NAME_LENGTH;
-  const bases = [...new Set([resolve(tmpdir()), "/tmp"])].filter(
-    (base) => Buffer.byteLength(join(base, `${OWN_PREFIX}XXXXXX`)) <= room,
-  );
+  const wanted = parent === undefined ? [...new Set([resolve(tmpdir()), "/tmp"])] : [resolve(parent)];
+  const bases = wanted.filter((base) => Buffer.byteLength(join(base, `${OWN_PREFIX}XXXXXX`)) <= room);
   let cause: unknown;
   for (const base of bases) {
     try {
@@ -37,7 +37,7 @@ export async function makePrivateDirectory(): Promise<string> {
       cause = failure;
     }
   }
-  throw new PluginError("forward-failed", `No private directory for sockets could be made in ${bases.join(" or ")}.`, {
+  throw new PluginError("forward-failed", `No private directory for sockets could be made in ${wanted.join(" or ")}.`, {
     cause,
     hint: 'Set TMPDIR to a writable directory with a short name, or ask for TCP with `hostNetwork: "tcp"`.',
   });

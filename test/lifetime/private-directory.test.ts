@@ -1,7 +1,7 @@
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { isAbsolute, join, relative } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
-import { makePrivateDirectory, removePrivateDirectory } from "../../src/translate/private-directory.ts";
+import { makePrivateDirectory, removePrivateDirectory } from "../../src/lifetime/private-directory.ts";
 import { Scratch } from "../connect/scratch.ts";
 
 afterEach(() => vi.unstubAllEnvs());
