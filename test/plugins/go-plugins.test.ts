@@ -1,9 +1,11 @@
+import { execFile } from "node:child_process";
 import { statSync } from "node:fs";
-import { isAbsolute } from "node:path";
+import { basename, isAbsolute } from "node:path";
+import { promisify } from "node:util";
 import { Code, createClient } from "@connectrpc/connect";
 import { beforeAll, describe, expect, test } from "vitest";
 import { KV } from "./gen/kv_pb.ts";
-import { buildKv, hasGo } from "./go-plugins.ts";
+import { buildKv, buildProgram, GO_PLUGIN_VERSIONS, hasGo } from "./go-plugins.ts";
 import { exists, type StartedKv, startKv } from "./started-kv.ts";
 
 describe.skipIf(!hasGo())("the plugin kv", { timeout: 30_000 }, () => {
@@ -14,6 +16,20 @@ describe.skipIf(!hasGo())("the plugin kv", { timeout: 30_000 }, () => {
     expect(isAbsolute(path)).toBe(true);
     expect(statSync(path).mode & 0o100).toBe(0o100);
     expect(await buildKv()).toBe(path);
+    expect(await buildProgram("kv", { goPlugin: "1.8" })).toBe(path);
+  });
+
+  test.each(GO_PLUGIN_VERSIONS)("serves with go-plugin %s", { timeout: 6 * 60_000 }, async (goPlugin) => {
+    const program = await buildKv({ goPlugin });
+    expect(basename(program)).toBe("kv");
+    const { stdout } = await promisify(execFile)("go", ["version", "-m", program]);
+    expect(stdout).toContain(`hashicorp/go-plugin\tv${goPlugin}.`);
+    // A host that could multiplex and does not want to: the seventh field alone, where that is known.
+    const kv = await startKv([], { PLUGIN_MULTIPLEX_GRPC: "false" }, { goPlugin });
+    const [, , , address, ...rest] = await kv.handshake();
+    expect(address).toMatch(new RegExp(`^${kv.directory}/plugin\\d+$`));
+    expect(rest).toEqual(goPlugin === "1.4" ? ["grpc", ""] : ["grpc", "", "true"]);
+    await expectService(kv);
   });
 
   test("refuses to run without the cookie", async () => {

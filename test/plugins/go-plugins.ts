@@ -14,8 +14,26 @@ const BUILD_TIMEOUT_MS = 5 * 60_000;
 const BUILD = ["build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"];
 const ENVIRONMENT = { ...process.env, CGO_ENABLED: "0" };
 
+/** The module file for each version of go-plugin. Each says the newest patch, on the same gRPC. */
+const MODULE_FILES = { "1.4": "go-1.4.mod", "1.6": "go-1.6.mod", "1.8": "go.mod" } as const;
+
+/** What may differ from one build of a program to the next. */
+export interface BuildOptions {
+  /**
+   * The go-plugin that is built in. 1.4 knows neither a multiplexing broker nor `PLUGIN_UNIX_SOCKET_DIR`, the others do.
+   * @default "1.8"
+   */
+  goPlugin?: GoPluginVersion | undefined;
+}
+
+/** A version of go-plugin that plugins can be built with. */
+export type GoPluginVersion = keyof typeof MODULE_FILES;
+
+/** All of them, oldest first. */
+export const GO_PLUGIN_VERSIONS = Object.keys(MODULE_FILES).sort() as GoPluginVersion[];
+
 let go: boolean | undefined;
-let kv: Promise<string> | undefined;
+const built = new Map<string, Promise<string>>();
 
 /** Whether there is a Go that can build the plugins: one that is not older than their `go.mod` asks for. */
 export function hasGo(): boolean {
@@ -23,28 +41,37 @@ export function hasGo(): boolean {
   return go;
 }
 
+/** The same as `buildProgram` for the plugin `kv`. Bound, because vitest reads the parameters of what `beforeAll` gets. */
+export const buildKv: (options?: BuildOptions) => Promise<string> = buildProgram.bind(undefined, "kv");
+
 /**
- * The absolute path of the plugin `kv`, which is built if it was not yet built from these sources. May be called at
- * once from several processes: each puts a whole file in place. A failed build is tried again by the next call.
+ * The absolute path of a program in `test/plugins/go`, which is built if it was not yet built from these sources. Its
+ * file has the program's name. May be called at once from several processes: each puts a whole file in place. A
+ * failed build is tried again by the next call.
  *
  * The first build on a machine downloads Go modules.
  */
-export function buildKv(): Promise<string> {
-  kv ??= build("kv").catch((failure) => {
-    kv = undefined;
+export function buildProgram(program: string, { goPlugin = "1.8" }: BuildOptions = {}): Promise<string> {
+  const key = `${program} ${goPlugin}`;
+  const earlier = built.get(key);
+  if (earlier) return earlier;
+  const path = build(program, goPlugin).catch((failure) => {
+    built.delete(key);
     throw failure;
   });
-  return kv;
+  built.set(key, path);
+  return path;
 }
 
-async function build(program: string): Promise<string> {
-  const directory = join(CACHE, await fingerprint());
+async function build(program: string, goPlugin: GoPluginVersion): Promise<string> {
+  const directory = join(CACHE, await fingerprint(), goPlugin);
   const path = join(directory, program);
   if (existsSync(path)) return path;
   await mkdir(directory, { recursive: true });
   const unfinished = join(directory, `.${program}-${randomUUID()}`);
   try {
-    await runGo([...BUILD, "-o", unfinished, `./${program}`], BUILD_TIMEOUT_MS);
+    const modules = `-modfile=${MODULE_FILES[goPlugin]}`;
+    await runGo([...BUILD, modules, "-o", unfinished, `./${program}`], BUILD_TIMEOUT_MS);
     await rename(unfinished, path);
   } finally {
     await rm(unfinished, { force: true });
@@ -54,7 +81,7 @@ async function build(program: string): Promise<string> {
 
 /** Changes with the sources, the versions of the modules, the compiler and the way of building. */
 async function fingerprint(): Promise<string> {
-  const hash = createHash("sha256").update(JSON.stringify(BUILD));
+  const hash = createHash("sha256").update(JSON.stringify([BUILD, MODULE_FILES]));
   hash.update(await runGo(["env", "GOVERSION", "GOOS", "GOARCH"], 60_000));
   const files = await readdir(MODULE, { recursive: true, withFileTypes: true });
   const paths = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));

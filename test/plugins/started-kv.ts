@@ -1,14 +1,14 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { onTestFinished } from "vitest";
-import { buildKv } from "./go-plugins.ts";
+import { type BuildOptions, buildKv } from "./go-plugins.ts";
 
 /** A `kv` that runs on this machine until the test is over. */
 export interface StartedKv {
@@ -25,18 +25,35 @@ export interface StartedKv {
   handshake(): Promise<string[]>;
   /** Connects to the address in its handshake line, in plaintext. */
   dial(): Promise<Transport>;
+  /** Ends its stdin, where that is a pipe. */
+  endInput(): void;
 }
 
+/** How it is started, besides its flags and environment. */
+export interface StartOptions extends BuildOptions {
+  /** @default "ignore", which is /dev/null */
+  stdin?: "ignore" | "pipe";
+}
+
+/** What a host says before anything else. */
+const HANDSHAKE = { KV_PLUGIN_COOKIE: "kv", PLUGIN_PROTOCOL_VERSIONS: "1" };
+
 /** Starts `kv` in a process group of its own. When the test ends, so does every process that came of it. */
-export async function startKv(flags: readonly string[], environment: Record<string, string> = {}): Promise<StartedKv> {
-  const program = await buildKv();
+export async function startKv(
+  flags: readonly string[],
+  environment: Record<string, string> = {},
+  { goPlugin, stdin = "ignore" }: StartOptions = {},
+): Promise<StartedKv> {
+  const program = await buildKv({ goPlugin });
   const directory = await mkdtemp(join(tmpdir(), "kv-"));
+  const socketDirectory = goPlugin === "1.4" ? "TMPDIR" : "PLUGIN_UNIX_SOCKET_DIR";
   const child = spawn(program, flags, {
     cwd: directory,
     detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { KV_PLUGIN_COOKIE: "kv", PLUGIN_PROTOCOL_VERSIONS: "1", PLUGIN_UNIX_SOCKET_DIR: directory, ...environment },
-  });
+    stdio: [stdin, "pipe", "pipe"],
+    env: { ...HANDSHAKE, [socketDirectory]: directory, ...environment },
+  }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
+  child.stdin?.on("error", () => {});
   const closed = once(child, "close");
   const stdout = new Output(child.stdout);
   const stderr = new Output(child.stderr);
@@ -48,7 +65,8 @@ export async function startKv(flags: readonly string[], environment: Record<stri
   const exited = once(child, "exit").then(([code, signal]) => ({ code, signal }));
   const handshake = async () => (await stdout.until(/^\d\|.*\n/m)).trimEnd().split("|");
   const dial = async () => dialTo((await handshake()).slice(2, 4) as [string, string]);
-  return { pid: child.pid as number, stdout, stderr, directory, exited, closed, handshake, dial };
+  const endInput = () => child.stdin?.end();
+  return { pid: child.pid as number, stdout, stderr, directory, exited, closed, handshake, dial, endInput };
 }
 
 /** What a stream has given so far. */
