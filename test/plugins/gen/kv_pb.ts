@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kv.proto.
  */
 export const file_kv: GenFile = /*@__PURE__*/
-  fileDesc("Cghrdi5wcm90bxIGa3Z0ZXN0IhkKCkdldFJlcXVlc3QSCwoDa2V5GAEgASgJIhwKC0dldFJlc3BvbnNlEg0KBXZhbHVlGAEgASgMIigKClB1dFJlcXVlc3QSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMIg0KC1B1dFJlc3BvbnNlIh4KC0VjaG9SZXF1ZXN0Eg8KB3BheWxvYWQYASABKAwiHwoMRWNob1Jlc3BvbnNlEg8KB3BheWxvYWQYASABKAwiNgoMQ291bnRSZXF1ZXN0EgwKBGZyb20YASABKAUSCgoCdG8YAiABKAUSDAoEc2l6ZRgDIAEoDSIrCg1Db3VudFJlc3BvbnNlEgkKAW4YASABKAUSDwoHcGF5bG9hZBgCIAEoDCIXCgpTdW1SZXF1ZXN0EgkKAW4YASABKAMiHAoLU3VtUmVzcG9uc2USDQoFdG90YWwYASABKAMiGwoLQ2hhdE1lc3NhZ2USDAoEdGV4dBgBIAEoCSJUCg9DYWxsSG9zdFJlcXVlc3QSDwoHbmV0d29yaxgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHRleHQYAyABKAkSEQoJYnJva2VyX2lkGAQgASgNIiAKEENhbGxIb3N0UmVzcG9uc2USDAoEdGV4dBgBIAEoCSIQCg5JbnNwZWN0UmVxdWVzdCLoAQoPSW5zcGVjdFJlc3BvbnNlEhEKCWFyZ3VtZW50cxgBIAMoCRI9CgtlbnZpcm9ubWVudBgCIAMoCzIoLmt2dGVzdC5JbnNwZWN0UmVzcG9uc2UuRW52aXJvbm1lbnRFbnRyeRIZChF3b3JraW5nX2RpcmVjdG9yeRgDIAEoCRILCgNwaWQYBCABKAMSDAoEdXNlchgFIAEoCRIZChFzdGRpbl9pc19kZXZfbnVsbBgGIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiIQoMQ3Jhc2hSZXF1ZXN0EhEKCWV4aXRfY29kZRgBIAEoBSIPCg1DcmFzaFJlc3BvbnNlIhsKCkxvZ1JlcXVlc3QSDQoFbGluZXMYASADKAkiDQoLTG9nUmVzcG9uc2UiHAoMR3JlZXRSZXF1ZXN0EgwKBHRleHQYASABKAkiHQoNR3JlZXRSZXNwb25zZRIMCgR0ZXh0GAEgASgJMpgECgJLVhIuCgNHZXQSEi5rdnRlc3QuR2V0UmVxdWVzdBoTLmt2dGVzdC5HZXRSZXNwb25zZRIuCgNQdXQSEi5rdnRlc3QuUHV0UmVxdWVzdBoTLmt2dGVzdC5QdXRSZXNwb25zZRIxCgRFY2hvEhMua3Z0ZXN0LkVjaG9SZXF1ZXN0GhQua3Z0ZXN0LkVjaG9SZXNwb25zZRI2CgVDb3VudBIULmt2dGVzdC5Db3VudFJlcXVlc3QaFS5rdnRlc3QuQ291bnRSZXNwb25zZTABEjAKA1N1bRISLmt2dGVzdC5TdW1SZXF1ZXN0GhMua3Z0ZXN0LlN1bVJlc3BvbnNlKAESNAoEQ2hhdBITLmt2dGVzdC5DaGF0TWVzc2FnZRoTLmt2dGVzdC5DaGF0TWVzc2FnZSgBMAESPQoIQ2FsbEhvc3QSFy5rdnRlc3QuQ2FsbEhvc3RSZXF1ZXN0Ghgua3Z0ZXN0LkNhbGxIb3N0UmVzcG9uc2USOgoHSW5zcGVjdBIWLmt2dGVzdC5JbnNwZWN0UmVxdWVzdBoXLmt2dGVzdC5JbnNwZWN0UmVzcG9uc2USNAoFQ3Jhc2gSFC5rdnRlc3QuQ3Jhc2hSZXF1ZXN0GhUua3Z0ZXN0LkNyYXNoUmVzcG9uc2USLgoDTG9nEhIua3Z0ZXN0LkxvZ1JlcXVlc3QaEy5rdnRlc3QuTG9nUmVzcG9uc2UyQwoLSG9zdFNlcnZpY2USNAoFR3JlZXQSFC5rdnRlc3QuR3JlZXRSZXF1ZXN0GhUua3Z0ZXN0LkdyZWV0UmVzcG9uc2VCHlocZXhhbXBsZS5jb20va3ZwbHVnaW5zL2t2dGVzdGIGcHJvdG8z");
+  fileDesc("Cghrdi5wcm90bxIGa3Z0ZXN0IhkKCkdldFJlcXVlc3QSCwoDa2V5GAEgASgJIhwKC0dldFJlc3BvbnNlEg0KBXZhbHVlGAEgASgMIigKClB1dFJlcXVlc3QSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMIg0KC1B1dFJlc3BvbnNlIh4KC0VjaG9SZXF1ZXN0Eg8KB3BheWxvYWQYASABKAwiHwoMRWNob1Jlc3BvbnNlEg8KB3BheWxvYWQYASABKAwiNgoMQ291bnRSZXF1ZXN0EgwKBGZyb20YASABKAUSCgoCdG8YAiABKAUSDAoEc2l6ZRgDIAEoDSIrCg1Db3VudFJlc3BvbnNlEgkKAW4YASABKAUSDwoHcGF5bG9hZBgCIAEoDCIXCgpTdW1SZXF1ZXN0EgkKAW4YASABKAMiHAoLU3VtUmVzcG9uc2USDQoFdG90YWwYASABKAMiGwoLQ2hhdE1lc3NhZ2USDAoEdGV4dBgBIAEoCSJUCg9DYWxsSG9zdFJlcXVlc3QSDwoHbmV0d29yaxgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHRleHQYAyABKAkSEQoJYnJva2VyX2lkGAQgASgNIiAKEENhbGxIb3N0UmVzcG9uc2USDAoEdGV4dBgBIAEoCSIQCg5JbnNwZWN0UmVxdWVzdCLoAQoPSW5zcGVjdFJlc3BvbnNlEhEKCWFyZ3VtZW50cxgBIAMoCRI9CgtlbnZpcm9ubWVudBgCIAMoCzIoLmt2dGVzdC5JbnNwZWN0UmVzcG9uc2UuRW52aXJvbm1lbnRFbnRyeRIZChF3b3JraW5nX2RpcmVjdG9yeRgDIAEoCRILCgNwaWQYBCABKAMSDAoEdXNlchgFIAEoCRIZChFzdGRpbl9pc19kZXZfbnVsbBgGIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiIQoMQ3Jhc2hSZXF1ZXN0EhEKCWV4aXRfY29kZRgBIAEoBSIPCg1DcmFzaFJlc3BvbnNlIhsKCkxvZ1JlcXVlc3QSDQoFbGluZXMYASADKAkiDQoLTG9nUmVzcG9uc2UiEAoOVmVyc2lvblJlcXVlc3QiIgoPVmVyc2lvblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAUiHAoMR3JlZXRSZXF1ZXN0EgwKBHRleHQYASABKAkiHQoNR3JlZXRSZXNwb25zZRIMCgR0ZXh0GAEgASgJMtQECgJLVhIuCgNHZXQSEi5rdnRlc3QuR2V0UmVxdWVzdBoTLmt2dGVzdC5HZXRSZXNwb25zZRIuCgNQdXQSEi5rdnRlc3QuUHV0UmVxdWVzdBoTLmt2dGVzdC5QdXRSZXNwb25zZRIxCgRFY2hvEhMua3Z0ZXN0LkVjaG9SZXF1ZXN0GhQua3Z0ZXN0LkVjaG9SZXNwb25zZRI2CgVDb3VudBIULmt2dGVzdC5Db3VudFJlcXVlc3QaFS5rdnRlc3QuQ291bnRSZXNwb25zZTABEjAKA1N1bRISLmt2dGVzdC5TdW1SZXF1ZXN0GhMua3Z0ZXN0LlN1bVJlc3BvbnNlKAESNAoEQ2hhdBITLmt2dGVzdC5DaGF0TWVzc2FnZRoTLmt2dGVzdC5DaGF0TWVzc2FnZSgBMAESPQoIQ2FsbEhvc3QSFy5rdnRlc3QuQ2FsbEhvc3RSZXF1ZXN0Ghgua3Z0ZXN0LkNhbGxIb3N0UmVzcG9uc2USOgoHSW5zcGVjdBIWLmt2dGVzdC5JbnNwZWN0UmVxdWVzdBoXLmt2dGVzdC5JbnNwZWN0UmVzcG9uc2USNAoFQ3Jhc2gSFC5rdnRlc3QuQ3Jhc2hSZXF1ZXN0GhUua3Z0ZXN0LkNyYXNoUmVzcG9uc2USLgoDTG9nEhIua3Z0ZXN0LkxvZ1JlcXVlc3QaEy5rdnRlc3QuTG9nUmVzcG9uc2USOgoHVmVyc2lvbhIWLmt2dGVzdC5WZXJzaW9uUmVxdWVzdBoXLmt2dGVzdC5WZXJzaW9uUmVzcG9uc2UyQwoLSG9zdFNlcnZpY2USNAoFR3JlZXQSFC5rdnRlc3QuR3JlZXRSZXF1ZXN0GhUua3Z0ZXN0LkdyZWV0UmVzcG9uc2VCHlocZXhhbXBsZS5jb20va3ZwbHVnaW5zL2t2dGVzdGIGcHJvdG8z");
 
 /**
  * @generated from message kvtest.GetRequest
@@ -399,6 +399,36 @@ export const LogResponseSchema: GenMessage<LogResponse> = /*@__PURE__*/
   messageDesc(file_kv, 18);
 
 /**
+ * @generated from message kvtest.VersionRequest
+ */
+export type VersionRequest = Message<"kvtest.VersionRequest"> & {
+};
+
+/**
+ * Describes the message kvtest.VersionRequest.
+ * Use `create(VersionRequestSchema)` to create a new message.
+ */
+export const VersionRequestSchema: GenMessage<VersionRequest> = /*@__PURE__*/
+  messageDesc(file_kv, 19);
+
+/**
+ * @generated from message kvtest.VersionResponse
+ */
+export type VersionResponse = Message<"kvtest.VersionResponse"> & {
+  /**
+   * @generated from field: int32 version = 1;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message kvtest.VersionResponse.
+ * Use `create(VersionResponseSchema)` to create a new message.
+ */
+export const VersionResponseSchema: GenMessage<VersionResponse> = /*@__PURE__*/
+  messageDesc(file_kv, 20);
+
+/**
  * @generated from message kvtest.GreetRequest
  */
 export type GreetRequest = Message<"kvtest.GreetRequest"> & {
@@ -413,7 +443,7 @@ export type GreetRequest = Message<"kvtest.GreetRequest"> & {
  * Use `create(GreetRequestSchema)` to create a new message.
  */
 export const GreetRequestSchema: GenMessage<GreetRequest> = /*@__PURE__*/
-  messageDesc(file_kv, 19);
+  messageDesc(file_kv, 21);
 
 /**
  * @generated from message kvtest.GreetResponse
@@ -430,7 +460,7 @@ export type GreetResponse = Message<"kvtest.GreetResponse"> & {
  * Use `create(GreetResponseSchema)` to create a new message.
  */
 export const GreetResponseSchema: GenMessage<GreetResponse> = /*@__PURE__*/
-  messageDesc(file_kv, 20);
+  messageDesc(file_kv, 22);
 
 /**
  * Served by the plugin.
@@ -537,6 +567,16 @@ export const KV: GenService<{
     methodKind: "unary";
     input: typeof LogRequestSchema;
     output: typeof LogResponseSchema;
+  },
+  /**
+   * The version of the application's protocol that host and plugin have agreed on, as the plugin sees it.
+   *
+   * @generated from rpc kvtest.KV.Version
+   */
+  version: {
+    methodKind: "unary";
+    input: typeof VersionRequestSchema;
+    output: typeof VersionResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_kv, 0);

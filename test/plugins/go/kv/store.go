@@ -17,14 +17,19 @@ import (
 // store is the KV service.
 type store struct {
 	kvtest.UnimplementedKVServer
-	broker *plugin.GRPCBroker
+	broker  *plugin.GRPCBroker
+	version int
 
 	lock   sync.Mutex
 	values map[string][]byte
 }
 
-func newStore(broker *plugin.GRPCBroker) *store {
-	return &store{broker: broker, values: map[string][]byte{}}
+func newStore(broker *plugin.GRPCBroker, version int) *store {
+	return &store{broker: broker, version: version, values: map[string][]byte{}}
+}
+
+func (s *store) Version(context.Context, *kvtest.VersionRequest) (*kvtest.VersionResponse, error) {
+	return &kvtest.VersionResponse{Version: int32(s.version)}, nil
 }
 
 func (s *store) Get(_ context.Context, request *kvtest.GetRequest) (*kvtest.GetResponse, error) {

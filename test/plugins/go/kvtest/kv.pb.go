@@ -933,6 +933,86 @@ func (*LogResponse) Descriptor() ([]byte, []int) {
 	return file_kv_proto_rawDescGZIP(), []int{18}
 }
 
+type VersionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VersionRequest) Reset() {
+	*x = VersionRequest{}
+	mi := &file_kv_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VersionRequest) ProtoMessage() {}
+
+func (x *VersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kv_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VersionRequest.ProtoReflect.Descriptor instead.
+func (*VersionRequest) Descriptor() ([]byte, []int) {
+	return file_kv_proto_rawDescGZIP(), []int{19}
+}
+
+type VersionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       int32                  `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VersionResponse) Reset() {
+	*x = VersionResponse{}
+	mi := &file_kv_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VersionResponse) ProtoMessage() {}
+
+func (x *VersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kv_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VersionResponse.ProtoReflect.Descriptor instead.
+func (*VersionResponse) Descriptor() ([]byte, []int) {
+	return file_kv_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *VersionResponse) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 type GreetRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
@@ -942,7 +1022,7 @@ type GreetRequest struct {
 
 func (x *GreetRequest) Reset() {
 	*x = GreetRequest{}
-	mi := &file_kv_proto_msgTypes[19]
+	mi := &file_kv_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1034,7 @@ func (x *GreetRequest) String() string {
 func (*GreetRequest) ProtoMessage() {}
 
 func (x *GreetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kv_proto_msgTypes[19]
+	mi := &file_kv_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1047,7 @@ func (x *GreetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetRequest.ProtoReflect.Descriptor instead.
 func (*GreetRequest) Descriptor() ([]byte, []int) {
-	return file_kv_proto_rawDescGZIP(), []int{19}
+	return file_kv_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GreetRequest) GetText() string {
@@ -986,7 +1066,7 @@ type GreetResponse struct {
 
 func (x *GreetResponse) Reset() {
 	*x = GreetResponse{}
-	mi := &file_kv_proto_msgTypes[20]
+	mi := &file_kv_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1078,7 @@ func (x *GreetResponse) String() string {
 func (*GreetResponse) ProtoMessage() {}
 
 func (x *GreetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kv_proto_msgTypes[20]
+	mi := &file_kv_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1091,7 @@ func (x *GreetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GreetResponse.ProtoReflect.Descriptor instead.
 func (*GreetResponse) Descriptor() ([]byte, []int) {
-	return file_kv_proto_rawDescGZIP(), []int{20}
+	return file_kv_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GreetResponse) GetText() string {
@@ -1078,11 +1158,14 @@ const file_kv_proto_rawDesc = "" +
 	"\n" +
 	"LogRequest\x12\x14\n" +
 	"\x05lines\x18\x01 \x03(\tR\x05lines\"\r\n" +
-	"\vLogResponse\"\"\n" +
+	"\vLogResponse\"\x10\n" +
+	"\x0eVersionRequest\"+\n" +
+	"\x0fVersionResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x05R\aversion\"\"\n" +
 	"\fGreetRequest\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"#\n" +
 	"\rGreetResponse\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text2\x98\x04\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text2\xd4\x04\n" +
 	"\x02KV\x12.\n" +
 	"\x03Get\x12\x12.kvtest.GetRequest\x1a\x13.kvtest.GetResponse\x12.\n" +
 	"\x03Put\x12\x12.kvtest.PutRequest\x1a\x13.kvtest.PutResponse\x121\n" +
@@ -1093,7 +1176,8 @@ const file_kv_proto_rawDesc = "" +
 	"\bCallHost\x12\x17.kvtest.CallHostRequest\x1a\x18.kvtest.CallHostResponse\x12:\n" +
 	"\aInspect\x12\x16.kvtest.InspectRequest\x1a\x17.kvtest.InspectResponse\x124\n" +
 	"\x05Crash\x12\x14.kvtest.CrashRequest\x1a\x15.kvtest.CrashResponse\x12.\n" +
-	"\x03Log\x12\x12.kvtest.LogRequest\x1a\x13.kvtest.LogResponse2C\n" +
+	"\x03Log\x12\x12.kvtest.LogRequest\x1a\x13.kvtest.LogResponse\x12:\n" +
+	"\aVersion\x12\x16.kvtest.VersionRequest\x1a\x17.kvtest.VersionResponse2C\n" +
 	"\vHostService\x124\n" +
 	"\x05Greet\x12\x14.kvtest.GreetRequest\x1a\x15.kvtest.GreetResponseB\x1eZ\x1cexample.com/kvplugins/kvtestb\x06proto3"
 
@@ -1109,7 +1193,7 @@ func file_kv_proto_rawDescGZIP() []byte {
 	return file_kv_proto_rawDescData
 }
 
-var file_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_kv_proto_goTypes = []any{
 	(*GetRequest)(nil),       // 0: kvtest.GetRequest
 	(*GetResponse)(nil),      // 1: kvtest.GetResponse
@@ -1130,12 +1214,14 @@ var file_kv_proto_goTypes = []any{
 	(*CrashResponse)(nil),    // 16: kvtest.CrashResponse
 	(*LogRequest)(nil),       // 17: kvtest.LogRequest
 	(*LogResponse)(nil),      // 18: kvtest.LogResponse
-	(*GreetRequest)(nil),     // 19: kvtest.GreetRequest
-	(*GreetResponse)(nil),    // 20: kvtest.GreetResponse
-	nil,                      // 21: kvtest.InspectResponse.EnvironmentEntry
+	(*VersionRequest)(nil),   // 19: kvtest.VersionRequest
+	(*VersionResponse)(nil),  // 20: kvtest.VersionResponse
+	(*GreetRequest)(nil),     // 21: kvtest.GreetRequest
+	(*GreetResponse)(nil),    // 22: kvtest.GreetResponse
+	nil,                      // 23: kvtest.InspectResponse.EnvironmentEntry
 }
 var file_kv_proto_depIdxs = []int32{
-	21, // 0: kvtest.InspectResponse.environment:type_name -> kvtest.InspectResponse.EnvironmentEntry
+	23, // 0: kvtest.InspectResponse.environment:type_name -> kvtest.InspectResponse.EnvironmentEntry
 	0,  // 1: kvtest.KV.Get:input_type -> kvtest.GetRequest
 	2,  // 2: kvtest.KV.Put:input_type -> kvtest.PutRequest
 	4,  // 3: kvtest.KV.Echo:input_type -> kvtest.EchoRequest
@@ -1146,20 +1232,22 @@ var file_kv_proto_depIdxs = []int32{
 	13, // 8: kvtest.KV.Inspect:input_type -> kvtest.InspectRequest
 	15, // 9: kvtest.KV.Crash:input_type -> kvtest.CrashRequest
 	17, // 10: kvtest.KV.Log:input_type -> kvtest.LogRequest
-	19, // 11: kvtest.HostService.Greet:input_type -> kvtest.GreetRequest
-	1,  // 12: kvtest.KV.Get:output_type -> kvtest.GetResponse
-	3,  // 13: kvtest.KV.Put:output_type -> kvtest.PutResponse
-	5,  // 14: kvtest.KV.Echo:output_type -> kvtest.EchoResponse
-	7,  // 15: kvtest.KV.Count:output_type -> kvtest.CountResponse
-	9,  // 16: kvtest.KV.Sum:output_type -> kvtest.SumResponse
-	10, // 17: kvtest.KV.Chat:output_type -> kvtest.ChatMessage
-	12, // 18: kvtest.KV.CallHost:output_type -> kvtest.CallHostResponse
-	14, // 19: kvtest.KV.Inspect:output_type -> kvtest.InspectResponse
-	16, // 20: kvtest.KV.Crash:output_type -> kvtest.CrashResponse
-	18, // 21: kvtest.KV.Log:output_type -> kvtest.LogResponse
-	20, // 22: kvtest.HostService.Greet:output_type -> kvtest.GreetResponse
-	12, // [12:23] is the sub-list for method output_type
-	1,  // [1:12] is the sub-list for method input_type
+	19, // 11: kvtest.KV.Version:input_type -> kvtest.VersionRequest
+	21, // 12: kvtest.HostService.Greet:input_type -> kvtest.GreetRequest
+	1,  // 13: kvtest.KV.Get:output_type -> kvtest.GetResponse
+	3,  // 14: kvtest.KV.Put:output_type -> kvtest.PutResponse
+	5,  // 15: kvtest.KV.Echo:output_type -> kvtest.EchoResponse
+	7,  // 16: kvtest.KV.Count:output_type -> kvtest.CountResponse
+	9,  // 17: kvtest.KV.Sum:output_type -> kvtest.SumResponse
+	10, // 18: kvtest.KV.Chat:output_type -> kvtest.ChatMessage
+	12, // 19: kvtest.KV.CallHost:output_type -> kvtest.CallHostResponse
+	14, // 20: kvtest.KV.Inspect:output_type -> kvtest.InspectResponse
+	16, // 21: kvtest.KV.Crash:output_type -> kvtest.CrashResponse
+	18, // 22: kvtest.KV.Log:output_type -> kvtest.LogResponse
+	20, // 23: kvtest.KV.Version:output_type -> kvtest.VersionResponse
+	22, // 24: kvtest.HostService.Greet:output_type -> kvtest.GreetResponse
+	13, // [13:25] is the sub-list for method output_type
+	1,  // [1:13] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
 	1,  // [1:1] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
@@ -1176,7 +1264,7 @@ func file_kv_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kv_proto_rawDesc), len(file_kv_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

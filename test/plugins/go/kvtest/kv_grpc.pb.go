@@ -32,6 +32,7 @@ const (
 	KV_Inspect_FullMethodName  = "/kvtest.KV/Inspect"
 	KV_Crash_FullMethodName    = "/kvtest.KV/Crash"
 	KV_Log_FullMethodName      = "/kvtest.KV/Log"
+	KV_Version_FullMethodName  = "/kvtest.KV/Version"
 )
 
 // KVClient is the client API for KV service.
@@ -60,6 +61,8 @@ type KVClient interface {
 	Crash(ctx context.Context, in *CrashRequest, opts ...grpc.CallOption) (*CrashResponse, error)
 	// Writes lines to the stderr of the process, past go-plugin's stdio stream.
 	Log(ctx context.Context, in *LogRequest, opts ...grpc.CallOption) (*LogResponse, error)
+	// The version of the application's protocol that host and plugin have agreed on, as the plugin sees it.
+	Version(ctx context.Context, in *VersionRequest, opts ...grpc.CallOption) (*VersionResponse, error)
 }
 
 type kVClient struct {
@@ -185,6 +188,16 @@ func (c *kVClient) Log(ctx context.Context, in *LogRequest, opts ...grpc.CallOpt
 	return out, nil
 }
 
+func (c *kVClient) Version(ctx context.Context, in *VersionRequest, opts ...grpc.CallOption) (*VersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VersionResponse)
+	err := c.cc.Invoke(ctx, KV_Version_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // KVServer is the server API for KV service.
 // All implementations must embed UnimplementedKVServer
 // for forward compatibility.
@@ -211,6 +224,8 @@ type KVServer interface {
 	Crash(context.Context, *CrashRequest) (*CrashResponse, error)
 	// Writes lines to the stderr of the process, past go-plugin's stdio stream.
 	Log(context.Context, *LogRequest) (*LogResponse, error)
+	// The version of the application's protocol that host and plugin have agreed on, as the plugin sees it.
+	Version(context.Context, *VersionRequest) (*VersionResponse, error)
 	mustEmbedUnimplementedKVServer()
 }
 
@@ -250,6 +265,9 @@ func (UnimplementedKVServer) Crash(context.Context, *CrashRequest) (*CrashRespon
 }
 func (UnimplementedKVServer) Log(context.Context, *LogRequest) (*LogResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Log not implemented")
+}
+func (UnimplementedKVServer) Version(context.Context, *VersionRequest) (*VersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Version not implemented")
 }
 func (UnimplementedKVServer) mustEmbedUnimplementedKVServer() {}
 func (UnimplementedKVServer) testEmbeddedByValue()            {}
@@ -423,6 +441,24 @@ func _KV_Log_Handler(srv interface{}, ctx context.Context, dec func(interface{})
 	return interceptor(ctx, in, info, handler)
 }
 
+func _KV_Version_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KVServer).Version(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KV_Version_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KVServer).Version(ctx, req.(*VersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // KV_ServiceDesc is the grpc.ServiceDesc for KV service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -457,6 +493,10 @@ var KV_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Log",
 			Handler:    _KV_Log_Handler,
+		},
+		{
+			MethodName: "Version",
+			Handler:    _KV_Version_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
