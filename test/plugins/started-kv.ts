@@ -72,10 +72,13 @@ export async function startKv(
 /** What a stream has given so far. */
 export class Output {
   text = "";
+  /** Resolves when it gives no more. */
+  readonly ended: Promise<unknown>;
   readonly #stream: Readable;
 
   constructor(stream: Readable) {
     this.#stream = stream;
+    this.ended = once(stream, "close");
     stream.setEncoding("utf8").on("data", (chunk: string) => {
       this.text += chunk;
       stream.emit("more");
@@ -106,7 +109,8 @@ export function exists(pid: number): boolean {
   }
 }
 
-function dialTo([network, address]: [string, string]): Transport {
+/** Connects to an address in plaintext, until the test is over. */
+export function dialTo([network, address]: [string, string]): Transport {
   const port = Number(address.split(":").at(-1));
   const createConnection = () => (network === "unix" ? connect(address) : connect(port, "127.0.0.1"));
   const sessionManager = new Http2SessionManager("http://localhost", {}, { createConnection });
