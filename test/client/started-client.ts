@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, existsSync, linkSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createClient, type Client as ServiceClient } from "@connectrpc/connect";
 import { Client } from "../../src/client/client.ts";
@@ -9,7 +9,7 @@ import type { Runner } from "../../src/contract/runner.ts";
 import type { PluginOptions } from "../../src/runner/plugin-options.ts";
 import type { Bench } from "../contract/runner-kinds.ts";
 import { KV } from "../plugins/gen/kv_pb.ts";
-import { buildKv } from "../plugins/go-plugins.ts";
+import { buildKv, type GoPluginVersion } from "../plugins/go-plugins.ts";
 
 export const HANDSHAKE = { cookieKey: "KV_PLUGIN_COOKIE", cookieValue: "kv", protocolVersions: [1] };
 
@@ -17,6 +17,11 @@ export const HANDSHAKE = { cookieKey: "KV_PLUGIN_COOKIE", cookieValue: "kv", pro
 export interface Difference extends Partial<Omit<ClientOptions, "createRunner">> {
   /** The plugin's flags, see `test/plugins/go/kv/behaviour.go`. */
   flags?: readonly string[];
+  /**
+   * The go-plugin that the plugin is built with.
+   * @default "1.8"
+   */
+  goPlugin?: GoPluginVersion;
   /** What runs in the place of the plugin; the plugin's own command line comes after it. */
   wrapper?: readonly string[];
   /** For the runner. */
@@ -34,8 +39,11 @@ export interface Hosted extends AsyncDisposable {
 }
 
 /** A client for the plugin `kv` on a bench. */
-export async function hostKv(bench: Bench, { flags = [], wrapper = [], runner = {}, ...options }: Difference = {}) {
-  const program = await kvOn(bench);
+export async function hostKv(
+  bench: Bench,
+  { flags = [], goPlugin = "1.8", wrapper = [], runner = {}, ...options }: Difference = {},
+) {
+  const program = await kvOn(bench, goPlugin);
   const runners: Runner[] = [];
   const client = new Client({
     handshake: HANDSHAKE,
@@ -71,10 +79,12 @@ export async function startKvOn(bench: Bench, difference: Difference = {}): Prom
 }
 
 /** The plugin's program in the bench's directory, where any login can read it. */
-async function kvOn(bench: Bench): Promise<string> {
-  const path = join(bench.directory, "kv");
+async function kvOn(bench: Bench, goPlugin: GoPluginVersion): Promise<string> {
+  const directory = goPlugin === "1.8" ? bench.directory : join(bench.directory, `go-plugin-${goPlugin}`);
+  const path = join(directory, "kv");
   if (existsSync(path)) return path;
-  const built = await buildKv();
+  mkdirSync(directory, { recursive: true });
+  const built = await buildKv({ goPlugin });
   try {
     linkSync(built, path);
   } catch {
