@@ -69,6 +69,7 @@ describe.skipIf(!hasGo())("what kv says", { timeout: 30_000 }, () => {
     expect(await kv.exited).toEqual({ code: 2, signal: null });
     await kv.closed;
     expect(kv.stderr.text).toMatch(/^panic: out of luck\n\ngoroutine \d+ .*:\n/m);
+    expect(kv.stderr.text).toMatch(background ? /^created by main\.trouble\.Panic/m : /^main\.trouble\.Panic\(/m);
   });
 
   test("FatalError dies with a stack", async () => {

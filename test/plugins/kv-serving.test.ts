@@ -3,6 +3,7 @@ import { Code, createClient } from "@connectrpc/connect";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Health } from "../../src/dial/gen/health_pb.ts";
 import { GRPCController, GRPCStdio } from "../../src/dial/gen/plugin_pb.ts";
+import { type Certificate, createCertificate } from "../../src/handshake/certificates.ts";
 import { Sink } from "./gen/output_pb.ts";
 import { buildKv, GO_PLUGIN_VERSIONS, hasGo } from "./go-plugins.ts";
 import { print, servicesOf } from "./kv-services.ts";
@@ -47,16 +48,12 @@ describe.skipIf(!hasGo())("what kv serves, with", { timeout: 30_000 }, () => {
     const [, , , path = "", , certificate] = await kv.handshake();
     expect(certificate).toBe("");
 
-    const socket = connect({
-      path,
-      servername: "localhost",
-      ca: plugin.certificatePem,
-      cert: host.certificatePem,
-      key: host.privateKeyPem,
-      ALPNProtocols: ["h2"],
-    });
-    expect((await firstBytes(socket)).subarray(3, 4)).toEqual(Buffer.of(4)); // HTTP/2's SETTINGS frame.
-    await expect(firstBytes(connect({ path, servername: "localhost", ca: plugin.certificatePem }))).rejects.toThrow();
+    const common = { path, servername: "localhost", ca: plugin.certificatePem, ALPNProtocols: ["h2"] };
+    const withCertificate = (own: Certificate) => ({ ...common, cert: own.certificatePem, key: own.privateKeyPem });
+    const answer = await firstBytes(connect(withCertificate(host)));
+    expect(answer.subarray(3, 4)).toEqual(Buffer.of(4)); // HTTP/2's SETTINGS frame.
+    await expect(firstBytes(connect(common))).rejects.toThrow();
+    await expect(firstBytes(connect(withCertificate(createCertificate())))).rejects.toThrow();
   });
 
   test("-close-output, ends both streams and answers", async () => {
