@@ -1,15 +1,28 @@
 import type { Duplex, Readable } from "node:stream";
 import type { Address } from "./address.ts";
+import type { SecureConfig } from "./secure-config.ts";
 
 /**
- * How a process ended: with an exit code, or by a signal. One of the two is `null`.
+ * How a process ended: with an exit code, or by a signal. One of the two is `null`; both are, if it has ended and nobody
+ * can know how, because it was somebody else's child.
  *
  * Over SSH a signal is seen as a shell sees it, so an exit code from 129 to 159 is reported as the signal that it
  * stands for.
  */
 export type ExitStatus =
   | { readonly code: number; readonly signal: null }
-  | { readonly code: null; readonly signal: string };
+  | { readonly code: null; readonly signal: string }
+  | { readonly code: null; readonly signal: null };
+
+/** Which process a running plugin is, so that it can be found again, and no other that got its pid. */
+export interface PluginProcess {
+  /** Its process id, on the plugin's side. */
+  readonly pid: number;
+  /** When it started, in the words of the kernel there, to be compared and nothing else; `undefined` if it does not tell. */
+  readonly startTime: string | undefined;
+  /** The box that it runs on, as `ssh://user@host:port`; `undefined` on this machine. */
+  readonly destination?: string;
+}
 
 /**
  * Rewrites addresses between the host's side and the plugin's side. Used by the host only.
@@ -37,6 +50,8 @@ export interface AddrTranslator {
 export interface AttachedRunner extends AddrTranslator, AsyncDisposable {
   /** Identifies the running plugin, for people. Empty until it runs; kept after its end. */
   readonly id: string;
+  /** The process that runs; `undefined` before and where the runner cannot tell. Kept after its end. */
+  readonly process?: PluginProcess | undefined;
   /**
    * Resolves when the plugin has ended, with how it ended; the answer is kept, so it may be asked at any time and
    * often. `signal` gives up this wait only.
@@ -72,6 +87,19 @@ export interface Runner extends AttachedRunner {
   readonly stdout: Readable;
   /** What the plugin writes to its stderr. Always ends, as `stdout` does. */
   readonly stderr: Readable;
+  /**
+   * Says which file the plugin must be: it is hashed on the plugin's side right before it is started, and `start` rejects
+   * if it is another. To be called before `start`. Same as go-plugin's `SecureConfig`, which no runner of go-plugin's
+   * supports; hosts refuse a `SecureConfig` where this method is missing.
+   *
+   * From then on `start` may reject with `checksum-mismatch` (`checksums did not match`); with `unsupported` if the
+   * plugin's side has no program that makes the digest; with `plugin-not-started` and `error verifying checksum: …` if
+   * the file cannot be read.
+   *
+   * @throws {PluginError} `bad-options` if it makes no sense, or contradicts what the runner was told before; `closed`
+   *   after `start`
+   */
+  requireChecksum?(secureConfig: SecureConfig): void;
   /** Starts the plugin. Aborting `signal` gives up starting; it never ends a plugin that has started. */
   start(signal?: AbortSignal): Promise<void>;
   /** Why the plugin may have failed to start, for people. Never rejects. */

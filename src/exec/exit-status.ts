@@ -21,5 +21,6 @@ export function asPluginExit(status: ExitStatus): ExitStatus {
 
 /** `exit code 3` or `signal SIGKILL`, for messages. */
 export function describeExit(status: ExitStatus): string {
-  return status.code !== null ? `exit code ${status.code}` : `signal ${status.signal}`;
+  if (status.code !== null) return `exit code ${status.code}`;
+  return status.signal !== null ? `signal ${status.signal}` : "an exit that nobody saw";
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { SecureConfig } from "../contract/secure-config.ts";
 import { frame, LOADER, randomWord, readProgram } from "./loader.ts";
 import { quote } from "./quote.ts";
 
@@ -14,6 +15,10 @@ export interface LaunchSpec {
   scrub: readonly string[];
   /** Where the private directory is made first; the box's temporary directories otherwise. */
   directoryBase?: string | undefined;
+  /** The group on the box, by name or number, that the private directory is shared with. @default none */
+  unixSocketGroup?: string | undefined;
+  /** What the program's file must be. @default anything */
+  secureConfig?: SecureConfig | undefined;
   /** From TERM to KILL. */
   killGraceMs: number;
   /** How long the plugin lives without a heartbeat; 0: for ever. */
@@ -41,6 +46,7 @@ function supervisor(spec: LaunchSpec, mark: string): string {
     assign("gps_loader", LOADER),
     assign("gps_name", `gp-${randomBytes(5).toString("hex")}`),
     assign("gps_base", spec.directoryBase ?? ""),
+    assign("gps_share", spec.unixSocketGroup ?? ""),
     assign("gps_grace", seconds(spec.killGraceMs)),
     assign("gps_lease", seconds(spec.leaseMs)),
     readProgram("family.sh"),
@@ -54,7 +60,13 @@ function supervisor(spec: LaunchSpec, mark: string): string {
  */
 function launcher(spec: LaunchSpec, mark: string): string {
   const platform = "gps_platform=$(uname -sm 2>/dev/null | tr ' ' /)";
+  const { secureConfig } = spec;
   const lines = ["exec </dev/null", assign("gps_mark", mark), platform, "gps_cd=1"];
+  lines.push(assign("gps_hash", secureConfig?.hash ?? ""));
+  if (secureConfig) {
+    lines.push(assign("gps_checksum", Buffer.from(secureConfig.checksum).toString("hex")), "gps_path=$PATH");
+    lines.push(assign("gps_sent", Object.keys(spec.environment).join(" ")), readProgram("checksum.sh"));
+  }
   if (spec.directory) {
     const directory = spec.directory.startsWith("/") ? spec.directory : `./${spec.directory}`;
     lines.push(`cd -- ${quote(directory)} 2>/dev/null || gps_cd=`);

@@ -1,7 +1,8 @@
-import { PluginError } from "../contract/errors.ts";
+import { PluginError, type PluginErrorCode } from "../contract/errors.ts";
 import type { ExitStatus } from "../contract/runner.ts";
 import type { Tail } from "../lifetime/tail.ts";
 import { describeExit } from "./exit-status.ts";
+import type { LaunchSpec } from "./launch.ts";
 
 /** What the supervisor says of a plugin that it has started. */
 export interface StartReport {
@@ -17,8 +18,15 @@ export interface StartReport {
   readonly directory: string;
 }
 
+/** What a failure was started with, as far as its text needs it. */
+export type ReportContext = Pick<LaunchSpec, "unixSocketGroup" | "secureConfig">;
+
+type Reason = readonly [what: string, hint: string, code?: PluginErrorCode];
+
+const UNVERIFIED = "error verifying checksum: ";
+
 /** Why a command did not start, in words, by the reason that the supervisor gave. */
-const REASONS = new Map<string, readonly [what: string, hint: string]>(
+const REASONS = new Map<string, Reason>(
   Object.entries({
     "no-such-command": [
       "there is no such command on the box",
@@ -31,15 +39,28 @@ const REASONS = new Map<string, readonly [what: string, hint: string]>(
       "no private directory could be made on the box",
       "One of $TMPDIR, /tmp, $XDG_RUNTIME_DIR, /var/tmp and $HOME must be writable, or name one in `directoryBase`.",
     ],
+    "group-refused": [
+      "the box did not let the group of `unixSocketGroup` have the private directory",
+      "Whoever logs in must be a member of that group.",
+    ],
+    "checksum-of-a-word": [
+      `${UNVERIFIED}the box's shell has a command of its own of that name`,
+      "Give the full path of the plugin on the box.",
+    ],
+    "checksum-unreadable": [
+      `${UNVERIFIED}the file may be executed but not read`,
+      "Let the login read it: try `chmod +r` on the box.",
+    ],
   }),
 );
 
 /**
  * Reads the supervisor's report.
  *
- * @throws {PluginError} `plugin-not-started` if it reports a failure or makes no sense
+ * @throws {PluginError} `plugin-not-started` if it reports a failure or makes no sense; `checksum-mismatch`, or
+ *   `unsupported` if the box cannot make the checksum
  */
-export function parseStartReport(report: string, program: string): StartReport {
+export function parseStartReport(report: string, program: string, context: ReportContext = {}): StartReport {
   const [, pid, start, supervisor, platform, directory] =
     /^started pid=(\d+) start=(\d*) supervisor=(\d+) platform=(\S*) dir=(.+)$/.exec(report) ?? [];
   if (pid && supervisor && directory) {
@@ -51,10 +72,28 @@ export function parseStartReport(report: string, program: string): StartReport {
       directory,
     };
   }
-  const [, reason] = /^failed reason=(\S+)/.exec(report) ?? [];
-  const unknown = [`the supervisor reported ${JSON.stringify(report)}`, ""] as const;
-  const [what, hint] = REASONS.get(reason ?? "") ?? unknown;
-  throw new PluginError("plugin-not-started", `${JSON.stringify(program)} was not started: ${what}.`, { hint });
+  const [, reason = "", detail = ""] = /^failed reason=(\S+) ?(.*)/.exec(report) ?? [];
+  const unknown: Reason = [`the supervisor reported ${JSON.stringify(report)}`, ""];
+  const [what, hint, code = "plugin-not-started"] =
+    REASONS.get(reason) ?? reasonInContext(reason, detail, context) ?? unknown;
+  throw new PluginError(code, `${JSON.stringify(program)} was not started: ${what}.`, { hint });
+}
+
+/** The reasons that cannot be told without what was asked for. */
+function reasonInContext(reason: string, detail: string, context: ReportContext): Reason | undefined {
+  const { unixSocketGroup, secureConfig } = context;
+  if (reason === "no-such-group") {
+    return [`failed to find gid from ${JSON.stringify(unixSocketGroup)}`, "The group must exist on the box."];
+  }
+  if (reason === "checksum-mismatch" && /^[0-9a-f]+$/.test(detail)) {
+    const hint = "Compare the plugin's version on the box with the one that the checksum was made of.";
+    return [`checksums did not match: the ${secureConfig?.hash} of the file is ${detail}`, hint, "checksum-mismatch"];
+  }
+  if (reason === "checksum-without-tool") {
+    const what = `${UNVERIFIED}the box has no program that makes a ${secureConfig?.hash}`;
+    return [what, `Install ${secureConfig?.hash}sum (coreutils), shasum or openssl on the box.`, "unsupported"];
+  }
+  return undefined;
 }
 
 /** The error for a login shell that ended without running our program. */

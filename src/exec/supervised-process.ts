@@ -82,7 +82,8 @@ export class SupervisedProcess {
   /**
    * Starts the plugin. When it resolves, the box is about to execute the command and has found it executable.
    *
-   * @throws {PluginError} `plugin-not-started`, `timeout`, `aborted`, or what the connection threw
+   * @throws {PluginError} `plugin-not-started`, `checksum-mismatch`, `unsupported`, `timeout`, `aborted`, or what the
+   *   connection threw
    */
   async start({ signal, timeoutMs }: { signal?: AbortSignal | undefined; timeoutMs: number }): Promise<StartReport> {
     const until = [this.#giveUp.signal, this.#options.lost];
@@ -120,7 +121,7 @@ export class SupervisedProcess {
 
     const line = await out.report;
     if (line === undefined) throw noReport(await soon(channel.exited), noise);
-    const report = parseStartReport(line, spec.command[0] ?? "");
+    const report = parseStartReport(line, spec.command[0] ?? "", spec);
     this.#report = report;
     debug("started pid %d in %s on %s", report.pid, report.directory, report.platform);
     this.#watch(channel);

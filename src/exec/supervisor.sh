@@ -8,6 +8,7 @@
 #   gps_shell  the shell, an absolute path             gps_loader  the loader's own text
 #   gps_mark   the word that starts each report        gps_name    the name of the private directory
 #   gps_base   where to make it first, or nothing      gps_grace   seconds from TERM to KILL
+#   gps_share  the group that it is shared with, or nothing
 #   gps_lease  seconds to live without a heartbeat, 0: for ever
 # The next document on stdin is the launcher: environment, directory and command. It is passed on unread.
 #
@@ -29,9 +30,31 @@ gps_make_directory() {
   for gps_parent in "$gps_base" "${TMPDIR:-}" /tmp "${XDG_RUNTIME_DIR:-}" /var/tmp "${HOME:-}"; do
     case $gps_parent in *"$gps_nl"*) continue ;; /*) ;; *) continue ;; esac
     gps_dir=$gps_parent/$gps_name
-    if [ ${#gps_parent} -le 60 ] && (umask 077 && mkdir -m 700 "$gps_dir") 2>/dev/null; then return 0; fi
+    if [ ${#gps_parent} -le 60 ] && (umask 077 && mkdir -m 700 "$gps_dir") 2>/dev/null; then
+      gps_share_directory
+      return 0
+    fi
   done
   gps_fail no-private-directory 'tried TMPDIR, /tmp, XDG_RUNTIME_DIR, /var/tmp and HOME'
+}
+
+# Opens the directory to the group, which is its group before anybody else may enter. Why that failed is asked afterwards: a
+# number is a group in any case, a name if somebody knows it.
+gps_share_directory() {
+  [ -n "$gps_share" ] || return 0
+  chgrp -- "$gps_share" "$gps_dir" 2>/dev/null && chmod 770 "$gps_dir" 2>/dev/null && return 0
+  rmdir "$gps_dir"
+  case $gps_share in
+    *[!0-9]*) getent group "$gps_share" >/dev/null 2>&1 || gps_is_listed || gps_fail no-such-group ;;
+  esac
+  gps_fail group-refused
+}
+
+gps_is_listed() {
+  while IFS=: read -r gps_one _; do
+    if [ "$gps_one" = "$gps_share" ]; then return 0; fi
+  done </etc/group
+  return 1
 }
 
 # Prints the pids below the plugin's, where there is no /proc to ask.
@@ -97,13 +120,19 @@ gps_spend() {
   fi
 }
 
+# Leaves a note for the others among us. In a shared directory it is a directory, because `>` would follow a link that a
+# member of the group has put in its place.
+gps_note() {
+  if [ -n "$gps_share" ]; then mkdir "$1"; else printf '' >"$1"; fi
+}
+
 # TERM, patience, KILL, until nothing of the plugin runs. Who makes children while they are counted takes more than one
 # KILL; what the kernel itself holds is given up after five seconds. A file tells the
 # others among us that TERM was sent.
 gps_stop() {
   gps_alive || return 0
   if [ ! -e "$gps_told" ]; then
-    printf '' >"$gps_told"
+    gps_note "$gps_told"
     gps_signal TERM
   fi
   gps_naps=$((gps_grace * 10))
@@ -205,7 +234,7 @@ gps_status=$?
 gps_naps=0
 while [ -n "$gps_woken" ] && kill -0 "$gps_pid" 2>/dev/null; do gps_spend; done
 trap '' TERM HUP INT
-printf '' >"$gps_dir/.over"
+gps_note "$gps_dir/.over"
 # shellcheck disable=SC2086
 kill $gps_listener $gps_watcher 2>/dev/null
 if [ -n "$gps_woken" ]; then

@@ -15,6 +15,8 @@ export type Translator = AddrTranslator & {
 export interface Box {
   /** For messages and the plugin's id: `ssh://user@host:port`. */
   readonly name: string;
+  /** Where to connect in order to find it again; `undefined` for this machine. */
+  readonly destination?: string;
   /** Aborts when the box cannot be reached any more. */
   readonly lost: AbortSignal;
   readonly exec: Exec;

@@ -1,7 +1,12 @@
 import { PluginError } from "../contract/errors.ts";
+import { checkSecureConfig, type SecureConfig } from "../contract/secure-config.ts";
 import { buildEnvironment, checkPatterns } from "../exec/environment.ts";
 import { checkText } from "../exec/quote.ts";
 
+/** How go-plugin tells a plugin which group its sockets are for. */
+const SOCKET_GROUP = "PLUGIN_UNIX_SOCKET_GROUP";
+/** The largest number but one of 32 bits; the last one means "no change" to `chown`. */
+const MAX_GID = 2 ** 32 - 2;
 const START_TIMEOUT_MS = 60_000;
 const HEARTBEAT_INTERVAL_MS = 15_000;
 const LEASE_MS = 60_000;
@@ -25,6 +30,18 @@ export interface PluginOptions {
   forwardEnvironment?: readonly string[];
   /** Where the private directory on the box is made first. It must be short: sockets are made below it. */
   directoryBase?: string;
+  /**
+   * A group on the box, by its name or number there, whose members may connect to the plugin's sockets and write into
+   * its private directory. Whoever logs in must be a member. Same as go-plugin's `UnixSocketConfig.Group`.
+   * @default what `environment` holds as `PLUGIN_UNIX_SOCKET_GROUP`, else none
+   */
+  unixSocketGroup?: string;
+  /**
+   * What the program's file on the box must be. It is hashed there right before the start, by `sha256sum`, `shasum` or
+   * `openssl`. Same as go-plugin's `SecureConfig`.
+   * @default any file will do
+   */
+  secureConfig?: SecureConfig;
   /** From the connected box to the plugin that runs. @default 60_000 */
   startTimeoutMs?: number;
   /** How often the box hears that the host lives. 0: never. @default 15_000 */
@@ -41,6 +58,8 @@ export interface ResolvedPluginOptions {
   directory: string | undefined;
   environment: Record<string, string>;
   directoryBase: string | undefined;
+  unixSocketGroup: string | undefined;
+  secureConfig: SecureConfig | undefined;
   startTimeoutMs: number;
   heartbeatIntervalMs: number;
   leaseMs: number;
@@ -57,12 +76,15 @@ export function resolvePluginOptions(options: PluginOptions): ResolvedPluginOpti
   for (const name of ["directory", "directoryBase"] as const) checkPath(name, options[name]);
   const forwardEnvironment = options.forwardEnvironment ?? [];
   checkPatterns(forwardEnvironment);
+  const unixSocketGroup = socketGroup(options);
   const resolved = {
     command: options.command,
     directory: options.directory,
     directoryBase: options.directoryBase,
+    unixSocketGroup,
+    secureConfig: options.secureConfig === undefined ? undefined : checkSecureConfig(options.secureConfig),
     environment: buildEnvironment({
-      environment: options.environment ?? {},
+      environment: { ...options.environment, ...(unixSocketGroup && { [SOCKET_GROUP]: unixSocketGroup }) },
       forwardEnvironment,
       hostEnvironment: process.env,
     }),
@@ -82,6 +104,8 @@ export const PLUGIN_OPTION_NAMES: readonly string[] = [
   "environment",
   "forwardEnvironment",
   "directoryBase",
+  "unixSocketGroup",
+  "secureConfig",
   "startTimeoutMs",
   "heartbeatIntervalMs",
   "leaseMs",
@@ -118,6 +142,26 @@ function checkPath(name: string, path: unknown): void {
   }
   checkText(path, `\`${name}\``);
   if (path.includes("\n")) throw new PluginError("bad-options", `\`${name}\` must not contain a newline.`);
+}
+
+/** The group that the sockets are for, whether it was given as an option or, by a `Client`, in the environment. */
+function socketGroup({ unixSocketGroup, environment }: PluginOptions): string | undefined {
+  const variable = environment?.[SOCKET_GROUP] || undefined;
+  const group: unknown = unixSocketGroup ?? variable;
+  if (group === undefined) return undefined;
+  if (variable !== undefined && variable !== group) {
+    throw new PluginError("bad-options", `\`unixSocketGroup\` and \`environment.${SOCKET_GROUP}\` name two groups.`);
+  }
+  // Some `chgrp` make another number of one that is too large.
+  const isTooLarge = /^\d+$/.test(String(group)) && Number(group) > MAX_GID;
+  if (typeof group !== "string" || isTooLarge || !/^[^-+\p{Cc}:][^\p{Cc}:]*$/u.test(group)) {
+    throw new PluginError(
+      "bad-options",
+      `\`unixSocketGroup\` must be the name or number of a group on the box, not ${JSON.stringify(group)}.`,
+    );
+  }
+  checkText(group, "`unixSocketGroup`");
+  return group;
 }
 
 function milliseconds(options: PluginOptions, name: keyof PluginOptions & `${string}Ms`, fallback: number): number {

@@ -21,6 +21,7 @@ export function sshBox(connection: Connection, options: SshBoxOptions, close: ()
   const exec: Exec = (command, signal) => connection.exec(command, signal);
   return {
     name: `ssh://${connection.name}`,
+    destination: `ssh://${connection.name}`,
     lost: connection.lost,
     exec,
     translator: (report) => sshTranslator(connection, exec, report, options),

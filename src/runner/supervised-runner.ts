@@ -2,7 +2,8 @@ import { type Duplex, PassThrough } from "node:stream";
 import createDebug from "debug";
 import type { Address } from "../contract/address.ts";
 import { PluginError } from "../contract/errors.ts";
-import type { ExitStatus, Runner } from "../contract/runner.ts";
+import type { ExitStatus, PluginProcess, Runner } from "../contract/runner.ts";
+import { checkSecureConfig, type SecureConfig } from "../contract/secure-config.ts";
 import { variablesToScrub } from "../exec/environment.ts";
 import { describeExit } from "../exec/exit-status.ts";
 import { runProgram } from "../exec/run-program.ts";
@@ -13,6 +14,7 @@ import { Lifetime } from "../lifetime/lifetime.ts";
 import type { Box, Translator } from "./box.ts";
 import { diagnosisText, type Facts, notes, whyNotStarted } from "./diagnosis.ts";
 import type { ResolvedPluginOptions } from "./plugin-options.ts";
+import { pluginProcess } from "./plugin-process.ts";
 
 const debug = createDebug("go-plugin-ssh:runner");
 
@@ -30,6 +32,7 @@ export class SupervisedRunner implements Runner {
   readonly #lifetime = new Lifetime();
   readonly #killed = new AbortController();
   readonly #ended = later<ExitStatus>();
+  #secureConfig: SecureConfig | undefined;
   #box: Box | undefined;
   #process: SupervisedProcess | undefined;
   #translator: Translator | undefined;
@@ -44,6 +47,7 @@ export class SupervisedRunner implements Runner {
   constructor(options: ResolvedPluginOptions, openBox: (signal: AbortSignal) => Promise<Box>) {
     this.#options = options;
     this.#openBox = openBox;
+    this.#secureConfig = options.secureConfig;
     // Nobody has to listen to these for the process to live.
     this.stdout.on("error", () => {});
     this.stderr.on("error", () => {});
@@ -53,8 +57,25 @@ export class SupervisedRunner implements Runner {
     return this.#id;
   }
 
+  get process(): PluginProcess | undefined {
+    const report = this.#process?.report;
+    return report && this.#box && pluginProcess(report, this.#box);
+  }
+
   get name(): string {
     return this.#options.command[0] ?? "";
+  }
+
+  requireChecksum(secureConfig: SecureConfig): void {
+    if (this.#starting || this.#killing) {
+      throw new PluginError("closed", "It is too late to ask for a checksum.", { hint: "Ask before `start`." });
+    }
+    const asked = checkSecureConfig(secureConfig);
+    const before = this.#secureConfig;
+    if (before && (before.hash !== asked.hash || Buffer.compare(before.checksum, asked.checksum) !== 0)) {
+      throw new PluginError("bad-options", "The runner was told to expect another checksum.");
+    }
+    this.#secureConfig = asked;
   }
 
   async start(signal?: AbortSignal): Promise<void> {
@@ -77,7 +98,7 @@ export class SupervisedRunner implements Runner {
     const box = await this.#lifetime.own(await this.#openBox(over), (opened) => opened.close());
     this.#box = box;
     const process = new SupervisedProcess({
-      spec: { ...this.#options, scrub: variablesToScrub(this.#options.environment) },
+      spec: { ...this.#options, secureConfig: this.#secureConfig, scrub: variablesToScrub(this.#options.environment) },
       exec: box.exec,
       lost: box.lost,
       stdout: this.stdout,

@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { addressContract } from "./contract-addresses.ts";
+import { checkContract } from "./contract-checks.ts";
 import { endContract } from "./contract-ends.ts";
 import { failureContract } from "./contract-failures.ts";
 import { inputContract } from "./contract-inputs.ts";
@@ -16,5 +17,6 @@ export function runnerContract(kind: RunnerKind): void {
     endContract(kind);
     addressContract(kind);
     failureContract(kind);
+    checkContract(kind);
   });
 }
