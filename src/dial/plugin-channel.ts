@@ -3,11 +3,12 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { PluginError } from "../contract/errors.ts";
 import { within } from "../lifetime/deadline.ts";
-import { explainLoss } from "./explain-loss.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "./gen/health_pb.ts";
 import { GRPCController } from "./gen/plugin_pb.ts";
+import { grpcTransport } from "./grpc-transport.ts";
 import { Http2Link } from "./http2-link.ts";
-import { type MutualTls, secure } from "./secure.ts";
+import { authorityOf } from "./plugin-tls.ts";
+import { type PluginTls, secure } from "./secure.ts";
 
 /** go-plugin's name for the whole plugin in the health service. */
 const HEALTH_SERVICE = "plugin";
@@ -16,8 +17,8 @@ const HEALTH_SERVICE = "plugin";
 export interface PluginChannelOptions {
   /** Makes a connection to the plugin's address. */
   open: (signal: AbortSignal) => Promise<Duplex>;
-  /** For a plugin that answered AutoMTLS; without it, gRPC is spoken in plaintext. */
-  tls: MutualTls | undefined;
+  /** For a plugin that answered AutoMTLS, or that serves TLS of its own; without it, gRPC is spoken in plaintext. */
+  tls: PluginTls | undefined;
 }
 
 /** A gRPC connection to one plugin. */
@@ -29,15 +30,12 @@ export class PluginChannel {
   readonly #bare: Transport;
 
   constructor({ open, tls }: PluginChannelOptions) {
-    // Servers that check the authority expect the certificate's name, and no socket path.
-    const authority = tls ? "https://localhost" : "http://localhost";
-    this.#link = new Http2Link(authority, async (signal) => {
+    this.#link = new Http2Link(authorityOf(tls), async (signal) => {
       const stream = await open(signal);
       return tls ? secure(stream, tls, signal) : stream;
     });
-    const options = { baseUrl: authority, sessionManager: this.#link };
-    this.transport = createGrpcTransport({ ...options, interceptors: [explainLoss(this.#link)] });
-    this.#bare = createGrpcTransport(options);
+    this.transport = grpcTransport(this.#link);
+    this.#bare = createGrpcTransport({ baseUrl: this.#link.authority, sessionManager: this.#link });
   }
 
   /**

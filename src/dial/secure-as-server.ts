@@ -1,0 +1,54 @@
+import type { Duplex } from "node:stream";
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import { within } from "../lifetime/deadline.ts";
+import { isMutual, type PluginTls, refusalOf, secureContextOf, tlsFailed, tlsUnusable } from "./plugin-tls.ts";
+
+/**
+ * Speaks TLS over `stream` as the side that was connected to, and resolves when the plugin has proved by a certificate
+ * of its own that it is the plugin: the pinned one (AutoMTLS), or one that the caller's own authority vouches for.
+ *
+ * @throws {PluginError} `handshake-failed` if TLS fails or somebody else has connected; `config-error` if our own
+ *   certificates cannot be used; `stream` is destroyed then
+ */
+export async function secureAsServer(stream: Duplex, tls: PluginTls, signal: AbortSignal): Promise<TLSSocket> {
+  stream.on("error", () => {});
+  const server = begin(stream, tls);
+  const secured = within(
+    { signal },
+    () => {
+      return new Promise<TLSSocket>((resolve, reject) => {
+        const fail = (cause?: Error) => reject(tlsFailed(tls, cause));
+        server.once("tlsClientError", fail);
+        stream.once("close", () => fail());
+        server.once("secureConnection", (socket) => {
+          socket.on("error", () => {});
+          const refusal = refusalOf(socket, tls);
+          if (refusal) reject(refusal);
+          else resolve(socket);
+        });
+        server.emit("connection", stream);
+      });
+    },
+    (late) => late.destroy(),
+  );
+  return secured.catch((failure) => {
+    stream.destroy();
+    throw failure;
+  });
+}
+
+/** A TLS server that never listens: only Node's server judges the peer's certificate, a bare socket does not. */
+function begin(stream: Duplex, tls: PluginTls): Server {
+  try {
+    return createServer({
+      ...secureContextOf(tls),
+      requestCert: true,
+      // With AutoMTLS the pin takes the place of a chain of trust.
+      rejectUnauthorized: !isMutual(tls),
+      ALPNProtocols: ["h2"],
+    });
+  } catch (failure) {
+    stream.destroy();
+    throw tlsUnusable(failure);
+  }
+}
