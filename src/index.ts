@@ -6,7 +6,16 @@ export { ConnectionPool, type ConnectionPoolOptions, type Lease } from "./connec
 export { type Address, formatAddress, parseAddress, type TcpAddress, type UnixAddress } from "./contract/address.ts";
 export type { Connection, ExecChannel, Listener } from "./contract/connection.ts";
 export { PluginError, type PluginErrorCode, type PluginErrorDetails } from "./contract/errors.ts";
-export type { AddrTranslator, AttachedRunner, ExitStatus, ReattachFunc, Runner } from "./contract/runner.ts";
+export { parseReattachConfig, type ReattachConfig } from "./contract/reattach.ts";
+export type {
+  AddrTranslator,
+  AttachedRunner,
+  ExitStatus,
+  PluginProcess,
+  ReattachFunc,
+  Runner,
+} from "./contract/runner.ts";
+export type { HashName, SecureConfig } from "./contract/secure-config.ts";
 export { LocalRunner, type LocalRunnerOptions } from "./runner/local-runner.ts";
 export type { PluginOptions } from "./runner/plugin-options.ts";
 export { type ConnectionSource, type ForwardOptions, SshRunner, type SshRunnerOptions } from "./runner/ssh-runner.ts";

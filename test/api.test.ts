@@ -6,7 +6,16 @@ import * as index from "../src/index.ts";
 /** What users can import. To add a name is a decision, and so is to take one away. */
 const PUBLIC = {
   index: {
-    values: ["ConnectionPool", "LocalRunner", "PluginError", "SshRunner", "connect", "formatAddress", "parseAddress"],
+    values: [
+      "ConnectionPool",
+      "LocalRunner",
+      "PluginError",
+      "SshRunner",
+      "connect",
+      "formatAddress",
+      "parseAddress",
+      "parseReattachConfig",
+    ],
     types: [
       "AddrTranslator",
       "Address",
@@ -20,6 +29,7 @@ const PUBLIC = {
       "ExecChannel",
       "ExitStatus",
       "ForwardOptions",
+      "HashName",
       "KeyboardInteractivePrompt",
       "Lease",
       "Listener",
@@ -27,16 +37,19 @@ const PUBLIC = {
       "PluginErrorCode",
       "PluginErrorDetails",
       "PluginOptions",
+      "PluginProcess",
+      "ReattachConfig",
       "ReattachFunc",
       "Runner",
+      "SecureConfig",
       "SshRunnerOptions",
       "TcpAddress",
       "UnixAddress",
     ],
   },
   client: {
-    values: ["Client"],
-    types: ["ClientOptions", "GrpcTarget", "HandshakeConfig"],
+    values: ["Client", "attachProcess"],
+    types: ["AttachProcessOptions", "ClientOptions", "GrpcTarget", "HandshakeConfig"],
   },
 };
 
@@ -57,7 +70,12 @@ describe.each([
 function typesOf(name: string): string[] {
   const text = readFileSync(new URL(`../src/${name}.ts`, import.meta.url), "utf8");
   return [...text.matchAll(/^export (type )?\{([^}]*)\}/gm)]
-    .flatMap(([, all, names = ""]) => names.split(",").map((one) => (all ? `type ${one.trim()}` : one.trim())))
+    .flatMap(([, all, names = ""]) =>
+      names
+        .split(/,\s*/)
+        .filter(Boolean)
+        .map((one) => (all ? `type ${one.trim()}` : one.trim())),
+    )
     .filter((one) => one.startsWith("type "))
     .map((one) => one.replace(/^type /, "").replace(/^.* as /, ""))
     .sort();
