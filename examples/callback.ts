@@ -7,7 +7,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createSecureServer } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createClient } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { formatAddress, SshRunner } from "go-plugin-ssh";
 import { Client } from "go-plugin-ssh/client";
@@ -18,14 +17,15 @@ if (!destination || !program) throw new TypeError("Say where and what: <destinat
 
 const runners: SshRunner[] = [];
 await using client = new Client({
-  handshake: { cookieKey: "GO_PLUGIN_SSH_DEMO", cookieValue: "hello", protocolVersions: [1] },
-  createRunner: (environment) => {
+  handshakeConfig: { protocolVersion: 1, magicCookieKey: "GO_PLUGIN_SSH_DEMO", magicCookieValue: "hello" },
+  plugins: { demo: Demo },
+  runnerFunc: ({ environment }) => {
     const runner = new SshRunner({ destination, command: [program, ...args], environment });
     runners.push(runner);
     return runner;
   },
 });
-const demo = createClient(Demo, await client.start());
+const demo = await client.dispense("demo");
 const [runner] = runners;
 const { tls } = await client.grpcTarget();
 if (!runner || !tls) throw new TypeError("A started client has a runner, and certificates unless AutoMTLS is off.");

@@ -13,8 +13,8 @@ const [destination, program, ...args] = process.argv.slice(2);
 if (!destination || !program) throw new TypeError("Say where and what: <destination> <program> [arguments…]");
 
 await using client = new Client({
-  handshake: { cookieKey: "GO_PLUGIN_SSH_DEMO", cookieValue: "hello", protocolVersions: [1] },
-  createRunner: (environment) => new SshRunner({ destination, command: [program, ...args], environment }),
+  handshakeConfig: { protocolVersion: 1, magicCookieKey: "GO_PLUGIN_SSH_DEMO", magicCookieValue: "hello" },
+  runnerFunc: ({ environment }) => new SshRunner({ destination, command: [program, ...args], environment }),
 });
 await client.start();
 

@@ -1,7 +1,6 @@
 // Many plugins on one box, over one SSH connection.
 //
 //   node examples/run.mjs pool <destination> <program> [arguments…]
-import { createClient } from "@connectrpc/connect";
 import { ConnectionPool, SshRunner } from "go-plugin-ssh";
 import { Client } from "go-plugin-ssh/client";
 import { Demo } from "../src/demo/gen/demo_pb.ts";
@@ -14,13 +13,14 @@ await using pool = new ConnectionPool();
 const clients = ["one", "two", "three"].map(
   () =>
     new Client({
-      handshake: { cookieKey: "GO_PLUGIN_SSH_DEMO", cookieValue: "hello", protocolVersions: [1] },
-      createRunner: (environment) => new SshRunner({ pool, destination, command: [program, ...args], environment }),
+      handshakeConfig: { protocolVersion: 1, magicCookieKey: "GO_PLUGIN_SSH_DEMO", magicCookieValue: "hello" },
+      plugins: { demo: Demo },
+      runnerFunc: ({ environment }) => new SshRunner({ pool, destination, command: [program, ...args], environment }),
     }),
 );
 try {
   const greetings = clients.map(async (client, n) => {
-    const demo = createClient(Demo, await client.start());
+    const demo = await client.dispense("demo");
     const { text } = await demo.greet({ text: `from client ${n + 1}` });
     console.log(text);
   });

@@ -31,7 +31,10 @@ const VENDORS: Record<string, readonly string[]> = {
 };
 
 /** Folders that may also know a package's types, which vanish when the code is built. */
-const TYPES_ONLY: Record<string, readonly string[]> = { "@connectrpc/connect": ["client"] };
+const TYPES_ONLY: Record<string, readonly string[]> = {
+  "@connectrpc/connect": ["client"],
+  "@bufbuild/protobuf": ["client"],
+};
 
 /** The packages that only users of the second entry point have. */
 const OPTIONAL = ["@connectrpc/", "@bufbuild/"];

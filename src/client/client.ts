@@ -1,51 +1,59 @@
-import { connect } from "node:net";
-import type { Duplex } from "node:stream";
 import type { Transport } from "@connectrpc/connect";
 import createDebug from "debug";
-import type { Address } from "../contract/address.ts";
-import { PluginError } from "../contract/errors.ts";
-import type { ExitStatus, Runner } from "../contract/runner.ts";
-import { PluginChannel } from "../dial/plugin-channel.ts";
-import type { MutualTls } from "../dial/secure.ts";
-import { syncStdio } from "../dial/sync-stdio.ts";
-import { type Certificate, createCertificate } from "../handshake/certificates.ts";
-import { pluginEnvironment } from "../handshake/environment.ts";
-import { type HandshakeLine, parseHandshakeLine } from "../handshake/handshake-line.ts";
-import { readHandshakeLine } from "../handshake/read-handshake.ts";
-import { abortError, within } from "../lifetime/deadline.ts";
+import type { ReattachConfig } from "../contract/reattach.ts";
+import type { AttachedRunner, ExitStatus } from "../contract/runner.ts";
+import type { GrpcBroker } from "../dial/broker/grpc-broker.ts";
+import { within } from "../lifetime/deadline.ts";
+import { later } from "../lifetime/later.ts";
 import { SharedAttempt } from "../lifetime/shared-attempt.ts";
-import { type ClientOptions, type ResolvedClientOptions, resolveClientOptions } from "./client-options.ts";
+import type { ClientOptions } from "./client-options.ts";
+import type { ExitReason } from "./exit-reason.ts";
+import { asPluginError, notStarted, pluginKilled } from "./failures.ts";
+import { follow } from "./follow.ts";
 import { type GrpcTarget, grpcTarget } from "./grpc-target.ts";
+import { manage, release } from "./managed-clients.ts";
+import {
+  type Dispensed,
+  dispense,
+  type NamesOf,
+  type PluginSet,
+  type SetsOf,
+  type VersionedPlugins,
+} from "./plugin-set.ts";
+import { hostAddress, reattachConfigOf } from "./plugin-whereabouts.ts";
+import { reattachPlugin } from "./reattach-plugin.ts";
+import { type ResolvedClientOptions, resolveClientOptions } from "./resolve-options.ts";
+import type { Running } from "./running.ts";
+import { shutDown } from "./shut-down.ts";
+import { startEnvironment, startPlugin } from "./start-plugin.ts";
 
 const debug = createDebug("go-plugin-ssh:client");
 
-/** Everything that exists while a plugin runs, and only then. */
-interface Running {
-  readonly runner: Runner;
-  readonly handshake: HandshakeLine;
-  readonly tls: MutualTls | undefined;
-  readonly channel: PluginChannel;
-}
-
 /**
- * Hosts one go-plugin plugin over gRPC: starts it with any runner, agrees with it, calls it, ends it.
+ * Hosts one go-plugin plugin over gRPC: starts it with any runner, agrees with it, calls it, is called back, ends it.
  *
- * Same as go-plugin's `Client`, for its gRPC protocol.
+ * Same as go-plugin's `Client` and `ClientProtocol`, for its gRPC protocol.
  */
-export class Client implements AsyncDisposable {
+export class Client<Set extends PluginSet = PluginSet, Versioned extends VersionedPlugins = VersionedPlugins>
+  implements AsyncDisposable
+{
   readonly #options: ResolvedClientOptions;
   readonly #killed = new AbortController();
   #attempt: SharedAttempt<Running> | undefined;
   /** Resolves when the last attempt is over and, if it failed, undone. */
   #settled: Promise<unknown> = Promise.resolve();
-  #runner: Runner | undefined;
+  #runner: AttachedRunner | undefined;
   #running: Running | undefined;
   #killing: Promise<void> | undefined;
+  #reason: ExitReason | undefined;
+  #ended = later<ExitReason>();
+  /** Aborted when the plugin that runs now is gone. */
+  #gone = new AbortController();
 
   /** @throws {PluginError} `bad-options`; nothing has been started then */
-  constructor(options: ClientOptions) {
-    this.#options = resolveClientOptions(options);
-    this.#environment(undefined);
+  constructor(options: ClientOptions<Set, Versioned>) {
+    this.#options = resolveClientOptions(options as ClientOptions);
+    startEnvironment(this.#options);
   }
 
   /** Identifies the running plugin, for people; empty before it runs. Same as go-plugin's `Client.ID`. */
@@ -55,7 +63,20 @@ export class Client implements AsyncDisposable {
 
   /** The version of the application's protocol that host and plugin agreed on; `undefined` before the start. */
   get negotiatedVersion(): number | undefined {
-    return this.#running?.handshake.appProtocolVersion;
+    return this.#running?.version;
+  }
+
+  /** What the plugin speaks; `undefined` before the start. Same as go-plugin's `Client.Protocol`. */
+  get protocol(): "grpc" | undefined {
+    return this.#running && "grpc";
+  }
+
+  /**
+   * Whether there was a plugin and there is none any more, or a start has failed. It asks nobody. Same as go-plugin's
+   * `Client.Exited`.
+   */
+  get exited(): boolean {
+    return this.#reason !== undefined;
   }
 
   /**
@@ -64,7 +85,16 @@ export class Client implements AsyncDisposable {
    * @throws {PluginError} `closed` before the start
    */
   get transport(): Transport {
-    return this.#need().channel.transport;
+    return this.#need().connection.channel.transport;
+  }
+
+  /**
+   * For connections beside the calls, in both directions. Same as go-plugin's `GRPCBroker`.
+   *
+   * @throws {PluginError} `closed` before the start
+   */
+  get broker(): GrpcBroker {
+    return this.#need().connection.broker;
   }
 
   /**
@@ -73,13 +103,32 @@ export class Client implements AsyncDisposable {
    * gives up this call; the starting itself ends when nobody waits for it any more, a plugin that has started never.
    *
    * @throws {PluginError} what the runner threw; `handshake-failed` with go-plugin's text; `plugin-not-started`;
-   *   `timeout`; `aborted`; `closed` after a kill. The runner has been told to end the plugin then.
+   *   `checksum-mismatch`; `unsupported` for net/rpc; `not-found` for a reattached plugin that is gone; `timeout`;
+   *   `aborted`; `closed` after a kill. The runner has been told to end the plugin then.
    */
   start(signal?: AbortSignal): Promise<Transport> {
     const attempt = this.#attempt?.usable ? this.#attempt : this.#newAttempt();
     this.#attempt = attempt;
     const joined = within({ signal, until: [this.#killed.signal] }, (over) => attempt.join(over));
-    return joined.then(({ channel }) => channel.transport);
+    return joined.then(({ connection }) => connection.channel.transport);
+  }
+
+  /**
+   * The client of the plugin `name` of the negotiated version's set; starts the plugin if it does not run. Same as
+   * go-plugin's `ClientProtocol.Dispense`.
+   *
+   * @param name a name of `plugins` or `versionedPlugins`
+   * @throws {PluginError} `bad-options`, with go-plugin's text, if there is no such plugin; what `start` throws; what
+   *   `grpcClient` of the plugin throws
+   */
+  async dispense<Name extends NamesOf<SetsOf<Set, Versioned>>>(
+    name: Name,
+    signal?: AbortSignal,
+  ): Promise<Dispensed<SetsOf<Set, Versioned>, Name>> {
+    const transport = await this.start(signal);
+    const { plugins, connection } = this.#need();
+    const context = { transport, broker: connection.broker, signal: this.#gone.signal };
+    return (await dispense(plugins, name, context)) as Dispensed<SetsOf<Set, Versioned>, Name>;
   }
 
   /** An attempt that begins when the one before it is over. */
@@ -96,73 +145,44 @@ export class Client implements AsyncDisposable {
   }
 
   /** Ends a plugin that came up when nobody waited for it any more. */
-  async #undo({ channel, runner }: Running): Promise<void> {
+  async #undo({ connection, runner }: Running): Promise<void> {
     this.#running = undefined;
-    channel.close(closed());
+    await connection.close(pluginKilled());
+    if (this.#options.reattach) return;
     await runner.kill().catch((failure) => debug("kill after a late start: %s", failure.message));
   }
 
   async #start(signal: AbortSignal): Promise<Running> {
     if (this.#killed.signal.aborted) throw this.#killed.signal.reason;
-    const { autoMtls, createRunner, startTimeoutMs } = this.#options;
-    const certificate = autoMtls ? createCertificate() : undefined;
-    const runner = await createRunner(this.#environment(certificate));
-    this.#runner = runner;
+    if (this.#reason) {
+      this.#reason = undefined;
+      this.#ended = later();
+    }
+    if (this.#options.managed) manage(this);
+    const made = (runner: AttachedRunner) => {
+      this.#runner = runner;
+    };
+    const begin = this.#options.reattach ? reattachPlugin : startPlugin;
     try {
-      const killed = this.#killed.signal;
-      await within({ signal, timeoutMs: startTimeoutMs, onTimeout: tooSlow, until: [killed] }, (over) =>
-        runner.start(over),
-      );
-      this.#drainStderr(runner);
-      // Freshly for the second half, as go-plugin does.
-      const running = await within(
-        { signal, timeoutMs: startTimeoutMs, onTimeout: tooSlow, until: [killed] },
-        (over) => this.#agree(runner, certificate, over),
-        (late) => late.channel.close(closed()),
-      );
+      const running = await begin(this.#options, made, { signal, killed: this.#killed.signal });
       this.#running = running;
-      this.#follow(running);
+      this.#gone = new AbortController();
+      follow(running, this.#options, this.#gone, (reason) => {
+        this.#end(this.#killing && reason.kind === "exited" ? { ...reason, kind: "killed" } : reason);
+      });
       return running;
     } catch (failure) {
       debug("start failed: %s", (failure as Error).message);
-      await runner.kill().catch((other) => debug("kill after a failed start: %s", other.message));
+      if (!this.#killed.signal.aborted) this.#end({ kind: "start-failed", error: asPluginError(failure) });
       throw failure;
     }
   }
 
-  /** From the handshake line to a connection with somebody who has proved to be the plugin. */
-  async #agree(runner: Runner, certificate: Certificate | undefined, over: AbortSignal): Promise<Running> {
-    const { handshake: expected, startTimeoutMs } = this.#options;
-    const line = await readHandshakeLine({
-      stdout: runner.stdout,
-      exited: runner.wait(over),
-      timeoutMs: startTimeoutMs,
-      signal: over,
-      diagnose: (signal) => runner.diagnose(signal),
-    });
-    const handshake = parseHandshakeLine(line, { versions: expected.protocolVersions, protocols: ["grpc"] });
-    const tls = mutualTls(certificate, handshake);
-    const channel = new PluginChannel({ tls, open: (signal) => openStream(runner, handshake.address, signal) });
-    try {
-      await channel.connect(over);
-    } catch (failure) {
-      channel.close(closed());
-      throw failure;
-    }
-    return { runner, handshake, tls, channel };
-  }
-
-  /** Reads the plugin's own output, and closes the connection with a reason when the plugin is gone. */
-  #follow({ runner, channel }: Running): void {
-    const { syncStdout, syncStderr } = this.#options;
-    const gone = new AbortController();
-    void syncStdio(channel.transport, { stdout: syncStdout, stderr: syncStderr }, gone.signal);
-    const end = (reason: PluginError) => {
-      debug("%s: %s", runner.id, reason.message);
-      gone.abort(reason);
-      channel.close(reason);
-    };
-    runner.wait().then((exit) => end(exited(exit)), end);
+  #end(reason: ExitReason): void {
+    if (this.#reason) return;
+    this.#reason = reason;
+    release(this);
+    this.#ended.resolve(reason);
   }
 
   /**
@@ -171,28 +191,46 @@ export class Client implements AsyncDisposable {
    * @throws {PluginError} `plugin-exited` if it does not say yes in time; `aborted`; `closed` before the start
    */
   async ping(signal?: AbortSignal): Promise<void> {
-    await this.#need().channel.ping({ signal, timeoutMs: this.#options.pingTimeoutMs });
+    await this.#need().connection.channel.ping({ signal, timeoutMs: this.#options.pingTimeoutMs });
   }
 
   /**
    * An address on the host's side and credentials, for users of `@grpc/grpc-js`. It stays valid until the kill.
    *
-   * @throws {PluginError} `closed` before the start, or what the runner's `pluginToHost` threw
+   * @throws {PluginError} `closed` before the start; `unsupported` if the plugin multiplexes, because such a plugin
+   *   takes one connection only; what the runner's `pluginToHost` threw
    */
   async grpcTarget(signal?: AbortSignal): Promise<GrpcTarget> {
-    const { runner, handshake, tls } = this.#need();
-    return grpcTarget(await runner.pluginToHost(handshake.address, signal), tls);
+    const running = this.#need();
+    return grpcTarget(await hostAddress(running, signal), running.tls);
   }
 
-  /** Resolves when the plugin has ended, with how it ended. Same as {@link Runner.wait}. */
+  /** Resolves when the plugin has ended, with how it ended. Same as {@link AttachedRunner.wait}. */
   async wait(signal?: AbortSignal): Promise<ExitStatus> {
     if (!this.#runner) throw notStarted();
     return this.#runner.wait(signal);
   }
 
+  /** Resolves when the plugin runs no longer, or a start has failed, with why. May be asked at any time. */
+  exitReason(signal?: AbortSignal): Promise<ExitReason> {
+    return within({ signal }, () => this.#ended.promise);
+  }
+
+  /**
+   * All that another host needs to take the plugin over, fit for JSON; a reattached client gives what it was given.
+   * Same as go-plugin's `Client.ReattachConfig`, with the negotiated version and the process's start time.
+   *
+   * @throws {PluginError} `closed` before the start; `unsupported` if the plugin multiplexes; what `pluginToHost` threw
+   */
+  async reattachConfig(signal?: AbortSignal): Promise<ReattachConfig> {
+    const running = this.#need();
+    return this.#options.reattach ?? reattachConfigOf(running, signal);
+  }
+
   /**
    * Ends the plugin: asks it to shut down, waits a little, then has the runner end it. May be called at any moment and
-   * often. When it resolves, the plugin is gone and so is everything that was made for it.
+   * often. When it resolves, the plugin is gone and so is everything that was made for it. A plugin that was
+   * reattached to with `test` lives on.
    *
    * @throws {PluginError} what the runner's `kill` threw: `still-running`, or `connection-lost` if it cannot be known
    */
@@ -204,21 +242,22 @@ export class Client implements AsyncDisposable {
   }
 
   async #kill(): Promise<void> {
-    const reason = closed();
+    // A turn later, so that `#killing` is set before anybody asks.
+    await undefined;
+    const reason = pluginKilled();
     if (!this.#running) this.#killed.abort(reason);
     const running = this.#running;
-    if (running) {
-      const { shutdownTimeoutMs } = this.#options;
-      if (await running.channel.shutdown(shutdownTimeoutMs)) {
-        await within({ timeoutMs: shutdownTimeoutMs }, (over) => running.runner.wait(over)).catch((failure) => {
-          debug("plugin failed to exit gracefully: %s", failure.message);
-        });
-      }
+    try {
+      if (running && this.#runner) await shutDown(running, this.#options);
+      this.#killed.abort(reason);
+      this.#gone.abort(reason);
+      await running?.connection.close(reason);
+      await this.#settled;
+      await this.#runner?.kill();
+      await running?.logged;
+    } finally {
+      this.#end({ kind: "killed", exit: undefined });
     }
-    this.#killed.abort(reason);
-    running?.channel.close(reason);
-    await this.#settled;
-    await this.#runner?.kill();
   }
 
   /** `kill`, for `await using`. A lost connection is no failure here: those who waited were told. */
@@ -228,103 +267,9 @@ export class Client implements AsyncDisposable {
     });
   }
 
-  #environment(certificate: Certificate | undefined): Record<string, string> {
-    const { handshake, minPort, maxPort } = this.#options;
-    const { cookieKey, cookieValue, protocolVersions } = handshake;
-    return pluginEnvironment({
-      cookieKey,
-      cookieValue,
-      protocolVersions,
-      minPort,
-      maxPort,
-      ...(certificate ? { clientCertificatePem: certificate.certificatePem } : {}),
-    });
-  }
-
-  /** A plugin whose stderr nobody reads would block. */
-  #drainStderr(runner: Runner): void {
-    const { stderr } = this.#options;
-    runner.stderr.on("error", () => {});
-    runner.stderr.on("data", (chunk: Buffer) => {
-      if (!stderr?.writable) return;
-      if (stderr.write(chunk)) return;
-      runner.stderr.pause();
-      const resume = () => runner.stderr.resume();
-      stderr.once("drain", resume);
-      stderr.once("close", resume);
-    });
-  }
-
   #need(): Running {
-    if (this.#killing) throw closed();
+    if (this.#killing) throw pluginKilled();
     if (!this.#running) throw notStarted();
     return this.#running;
   }
-}
-
-/** With AutoMTLS the plugin must answer with a certificate; it is never spoken to in plaintext instead. */
-function mutualTls(
-  certificate: Certificate | undefined,
-  { certificate: answer }: HandshakeLine,
-): MutualTls | undefined {
-  if (!certificate) {
-    if (!answer) return undefined;
-    throw new PluginError(
-      "handshake-failed",
-      "The plugin serves TLS, with a certificate, although it was not asked to.",
-      {
-        hint: "Turn `autoMtls` on.",
-      },
-    );
-  }
-  if (answer) {
-    const { certificatePem, privateKeyPem } = certificate;
-    return { certificatePem, privateKeyPem, pluginCertificate: answer };
-  }
-  throw new PluginError(
-    "handshake-failed",
-    "The plugin answered AutoMTLS without a certificate, so it would be spoken to in plaintext.",
-    {
-      hint: "If it does not know AutoMTLS (plugins in Python often do not), set `autoMtls: false`; over SSH the connection is encrypted all the same.",
-    },
-  );
-}
-
-/** Straight to the plugin where the runner can, otherwise by way of an address on the host's side. */
-async function openStream(runner: Runner, address: Address, signal: AbortSignal): Promise<Duplex> {
-  if (runner.openStream) return runner.openStream(address, signal);
-  const host = await runner.pluginToHost(address, signal);
-  return new Promise((resolve, reject) => {
-    const to = host.network === "unix" ? { path: host.path } : { host: host.host, port: host.port };
-    const socket = connect({ ...to, noDelay: true }, () => resolve(socket));
-    socket.on("error", (cause) =>
-      reject(new PluginError("forward-failed", `The plugin cannot be reached: ${cause.message}.`, { cause })),
-    );
-    signal.addEventListener(
-      "abort",
-      () => {
-        if (!socket.connecting) return;
-        socket.destroy();
-        reject(abortError(signal));
-      },
-      { once: true },
-    );
-  });
-}
-
-function exited(exit: ExitStatus): PluginError {
-  const how = exit.code !== null ? `exit code ${exit.code}` : `signal ${exit.signal}`;
-  return new PluginError("plugin-exited", `The plugin has ended with ${how}.`);
-}
-
-function tooSlow(): PluginError {
-  return new PluginError("timeout", "timeout while waiting for plugin to start");
-}
-
-function closed(): PluginError {
-  return new PluginError("closed", "The plugin was killed.");
-}
-
-function notStarted(): PluginError {
-  return new PluginError("closed", "The plugin is not running.", { hint: "Call `start` first." });
 }

@@ -1,6 +1,6 @@
 import type { Address } from "../contract/address.ts";
 import { formatAddress } from "../contract/address.ts";
-import type { MutualTls } from "../dial/secure.ts";
+import { isMutual, type PluginTls, serverNameOf } from "../dial/plugin-tls.ts";
 import { certificateToPem } from "../handshake/certificates.ts";
 
 /** What `@grpc/grpc-js` needs to reach the plugin: `new KvClient(target, credentials, options)`. */
@@ -8,7 +8,7 @@ export interface GrpcTarget {
   /** `unix:/path` or `host:port`, on the host's side. */
   readonly target: string;
   /**
-   * For `credentials.createSsl(rootCertificate, privateKey, certificate)`, as PEM. `undefined` without AutoMTLS: then
+   * For `credentials.createSsl(rootCertificate, privateKey, certificate)`, as PEM. `undefined` without TLS: then
    * `credentials.createInsecure()`.
    *
    * grpc-js checks the certificate's dates, so the clock of the box must not be ahead of this machine's; the plugin's
@@ -22,24 +22,30 @@ export interface GrpcTarget {
 }
 
 /** Puts together what grpc-js needs. The private key does not show when the object is printed. */
-export function grpcTarget(hostAddress: Address, tls: MutualTls | undefined): GrpcTarget {
+export function grpcTarget(hostAddress: Address, tls: PluginTls | undefined): GrpcTarget {
   return {
     target: `${hostAddress.network === "unix" ? "unix:" : ""}${formatAddress(hostAddress)}`,
     tls: tls && credentials(tls),
     options: {
-      "grpc.default_authority": "localhost",
+      "grpc.default_authority": tls ? serverNameOf(tls) : "localhost",
       "grpc.max_receive_message_length": -1,
       "grpc.max_send_message_length": -1,
-      ...(tls ? { "grpc.ssl_target_name_override": "localhost" } : {}),
+      ...(tls ? { "grpc.ssl_target_name_override": serverNameOf(tls) } : {}),
     },
   };
 }
 
-function credentials({ certificatePem, privateKeyPem, pluginCertificate }: MutualTls) {
-  const files = {
-    rootCertificate: Buffer.from(certificateToPem(pluginCertificate)),
-    certificate: Buffer.from(certificatePem),
-    privateKey: Buffer.from(privateKeyPem),
-  };
+function credentials(tls: PluginTls) {
+  const files = isMutual(tls)
+    ? {
+        rootCertificate: Buffer.from(certificateToPem(tls.pluginCertificate)),
+        certificate: Buffer.from(tls.certificatePem),
+        privateKey: Buffer.from(tls.privateKeyPem),
+      }
+    : {
+        rootCertificate: Buffer.concat([tls.ca].flat().map((pem) => Buffer.from(`${pem}\n`))),
+        certificate: Buffer.from(tls.cert),
+        privateKey: Buffer.from(tls.key),
+      };
   return Object.defineProperty(files, "privateKey", { enumerable: false });
 }

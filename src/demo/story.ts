@@ -62,8 +62,8 @@ interface Stage {
 async function tellOfPlugin({ connection, node, code, clock, tell, signal }: Stage): Promise<void> {
   let runner: ToldRunner | undefined;
   await using client = new Client({
-    handshake: { cookieKey: "GO_PLUGIN_SSH_DEMO", cookieValue: "hello", protocolVersions: [1] },
-    createRunner: (environment) => {
+    handshakeConfig: { protocolVersion: 1, magicCookieKey: "GO_PLUGIN_SSH_DEMO", magicCookieValue: "hello" },
+    runnerFunc: ({ environment }) => {
       const command = [node, "-e", START_PLUGIN] as const;
       const options = { connection, command, environment: { ...environment, GO_PLUGIN_SSH_DEMO_CODE: code } };
       runner = new ToldRunner({ ...options, killGraceMs: 2_000 }, clock, tell);

@@ -4,9 +4,9 @@ import { PluginError } from "../contract/errors.ts";
 /** What the host tells a plugin through its environment. */
 export interface PluginEnvironmentOptions {
   /** The name of the variable that tells the plugin that it was started by a host and not by a person. */
-  cookieKey: string;
+  magicCookieKey: string;
   /** Its value. Not a secret. */
-  cookieValue: string;
+  magicCookieValue: string;
   /** Where a plugin that listens on TCP (on Windows) begins to look for a free port. @default 10_000 */
   minPort?: number | undefined;
   /** The last port it tries. @default 25_000 */
@@ -43,15 +43,15 @@ export const PLUGIN_VARIABLES: readonly string[] = Object.freeze([
  * @throws {PluginError} `bad-options`
  */
 export function pluginEnvironment(options: PluginEnvironmentOptions): Record<string, string> {
-  const { cookieKey, cookieValue, minPort = 10_000, maxPort = 25_000, protocolVersions } = options;
+  const { magicCookieKey, magicCookieValue, minPort = 10_000, maxPort = 25_000, protocolVersions } = options;
   const { multiplex = false, clientCertificatePem = "", unixSocketGroup = "" } = options;
-  checkCookie(cookieKey, cookieValue);
+  checkCookie(magicCookieKey, magicCookieValue);
   checkPorts(minPort, maxPort);
   checkVersions(protocolVersions);
   checkText("clientCertificatePem", clientCertificatePem);
   checkText("unixSocketGroup", unixSocketGroup);
   return {
-    [cookieKey]: cookieValue,
+    [magicCookieKey]: magicCookieValue,
     PLUGIN_MIN_PORT: String(minPort),
     PLUGIN_MAX_PORT: String(maxPort),
     PLUGIN_PROTOCOL_VERSIONS: protocolVersions.join(","),
@@ -62,15 +62,15 @@ export function pluginEnvironment(options: PluginEnvironmentOptions): Record<str
 }
 
 /** Refuses what cannot be the name and the value of a cookie. */
-function checkCookie(cookieKey: string, cookieValue: string): void {
-  if (typeof cookieKey !== "string" || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(cookieKey)) {
-    throw refused("cookieKey", "the name of an environment variable (letters, digits and _)", cookieKey);
+function checkCookie(magicCookieKey: string, magicCookieValue: string): void {
+  if (typeof magicCookieKey !== "string" || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(magicCookieKey)) {
+    throw refused("magicCookieKey", "the name of an environment variable (letters, digits and _)", magicCookieKey);
   }
-  if (PLUGIN_VARIABLES.includes(cookieKey)) {
-    throw refused("cookieKey", "a name that go-plugin does not use itself", cookieKey);
+  if (PLUGIN_VARIABLES.includes(magicCookieKey)) {
+    throw refused("magicCookieKey", "a name that go-plugin does not use itself", magicCookieKey);
   }
-  checkText("cookieValue", cookieValue);
-  if (cookieValue === "") throw refused("cookieValue", "a text that is not empty", cookieValue);
+  checkText("magicCookieValue", magicCookieValue);
+  if (magicCookieValue === "") throw refused("magicCookieValue", "a text that is not empty", magicCookieValue);
 }
 
 /** Refuses what is no range of ports. Port 0 leaves the choice to the plugin's system. */

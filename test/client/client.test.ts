@@ -39,12 +39,12 @@ afterEach(async () => {
 function host(routes: (router: ConnectRouter) => void = () => {}, options: Partial<ClientOptions> = {}, line?: string) {
   plugin = new StubPlugin(directory, routes, line);
   client = new Client({
-    handshake: HANDSHAKE,
+    handshakeConfig: HANDSHAKE,
     autoMtls: false,
     shutdownTimeoutMs: 100,
-    createRunner: () => plugin,
+    runnerFunc: () => plugin,
     ...options,
-  });
+  } as ClientOptions);
   return client;
 }
 
@@ -250,7 +250,7 @@ describe("a start", () => {
 
   test("passes on what making a runner throws", async () => {
     const reason = new PluginError("bad-options", "No such box.");
-    host(() => {}, { createRunner: () => Promise.reject(reason) });
+    host(() => {}, { runnerFunc: () => Promise.reject(reason) });
     expect(await failureOf(client.start())).toBe(reason);
   });
 
@@ -274,22 +274,22 @@ test("what the runner cannot end is told", async () => {
 });
 
 describe("options", () => {
-  const createRunner = () => plugin;
+  const runnerFunc = () => plugin;
   const refused: [what: string, options: object, says: RegExp][] = [
     ["an unknown one", { startTimeout: 5 }, /no option "startTimeout"/],
     ["a timeout as a text", { startTimeoutMs: "5s" }, /`startTimeoutMs`.*"5s"/],
     ["a timeout of 0", { shutdownTimeoutMs: 0 }, /`shutdownTimeoutMs`.*0/],
-    ["no runner", { createRunner: undefined }, /`createRunner`/],
-    ["no handshake", { handshake: undefined }, /`handshake`/],
-    ["no cookie", { handshake: { ...HANDSHAKE, cookieKey: "" } }, /`cookieKey`/],
-    ["no versions", { handshake: { ...HANDSHAKE, protocolVersions: [] } }, /`protocolVersions`/],
+    ["no runner", { runnerFunc: undefined }, /exactly one of Cmd, or Reattach, or RunnerFunc must be set/],
+    ["no handshake", { handshakeConfig: undefined }, /`handshakeConfig`/],
+    ["no cookie", { handshakeConfig: { ...HANDSHAKE, magicCookieKey: "" } }, /`magicCookieKey`/],
+    ["no version", { handshakeConfig: { ...HANDSHAKE, protocolVersion: undefined } }, /`protocolVersions`/],
     ["ports that are none", { minPort: 70_000 }, /`minPort`/],
     ["ports in the wrong order", { minPort: 2000, maxPort: 1000 }, /`minPort`.*`maxPort`/],
     ["AutoMTLS as a text", { autoMtls: "no" }, /`autoMtls`/],
   ];
   test.each(refused)("%s is refused", (_what, options, says) => {
     host();
-    expect(() => new Client({ handshake: HANDSHAKE, createRunner, ...options } as never)).toThrow(
+    expect(() => new Client({ handshakeConfig: HANDSHAKE, runnerFunc, ...options } as never)).toThrow(
       expect.objectContaining({ code: "bad-options", message: expect.stringMatching(says) }),
     );
   });

@@ -65,13 +65,13 @@ const FAILURES: [name: string, difference: Difference, code: string, tells: (str
   ],
   [
     "versions that do not meet",
-    { handshake: { ...HANDSHAKE, protocolVersions: [5, 4] } },
+    { versionedPlugins: { 5: {}, 4: {} } },
     "handshake-failed",
     [/incompatible API version with plugin\. Plugin version: 1, Client versions: \[[54 ]{3}\]/],
   ],
   [
     "a wrong cookie",
-    { handshake: { ...HANDSHAKE, cookieValue: "other" } },
+    { handshakeConfig: { ...HANDSHAKE, magicCookieValue: "other" } },
     "handshake-failed",
     [
       "Unrecognized remote plugin message: ",

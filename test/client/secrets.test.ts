@@ -51,7 +51,7 @@ describe.skipIf(!hasTier("go"))("a variable of the plugin's", () => {
     ["has no certificate", { flags: ["-empty-cert"] }],
     [
       "speaks another version",
-      { handshake: { cookieKey: "KV_PLUGIN_COOKIE", cookieValue: "kv", protocolVersions: [9] } },
+      { handshakeConfig: { protocolVersion: 9, magicCookieKey: "KV_PLUGIN_COOKIE", magicCookieValue: "kv" } },
     ],
     ["is not there", { wrapper: ["/no/such/program"] }],
     ["has no directory", { runner: { directory: "/no/such/directory" } }],

@@ -11,10 +11,15 @@ import type { Bench } from "../contract/runner-kinds.ts";
 import { KV } from "../plugins/gen/kv_pb.ts";
 import { buildKv, type GoPluginVersion } from "../plugins/go-plugins.ts";
 
-export const HANDSHAKE = { cookieKey: "KV_PLUGIN_COOKIE", cookieValue: "kv", protocolVersions: [1] };
+export const HANDSHAKE = { protocolVersion: 1, magicCookieKey: "KV_PLUGIN_COOKIE", magicCookieValue: "kv" };
+
+/** All options, also those that exclude each other. */
+type Alternative<Options> = { [Name in AllKeys<Options>]?: ValueOf<Options, Name> };
+type AllKeys<Options> = Options extends unknown ? keyof Options : never;
+type ValueOf<Options, Name> = Options extends unknown ? (Name extends keyof Options ? Options[Name] : never) : never;
 
 /** What differs from a well-behaved plugin and a host with the default options. */
-export interface Difference extends Partial<Omit<ClientOptions, "createRunner">> {
+export interface Difference extends Partial<Omit<Alternative<ClientOptions>, "runnerFunc">> {
   /** The plugin's flags, see `test/plugins/go/kv/behaviour.go`. */
   flags?: readonly string[];
   /**
@@ -46,15 +51,15 @@ export async function hostKv(
   const program = await kvOn(bench, goPlugin);
   const runners: Runner[] = [];
   const client = new Client({
-    handshake: HANDSHAKE,
-    createRunner: (environment) => {
+    handshakeConfig: HANDSHAKE,
+    runnerFunc: ({ environment }) => {
       const command = [...wrapper, program, ...flags] as unknown as PluginOptions["command"];
       const made = bench.runner({ command, ...runner, environment: { ...environment, ...runner.environment } });
       runners.push(made);
       return made;
     },
     ...options,
-  });
+  } as ClientOptions);
   const hosted: Hosted = {
     client,
     runners,

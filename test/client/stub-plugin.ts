@@ -19,6 +19,7 @@ export class StubPlugin implements Runner, AsyncDisposable {
   readonly sessions = new Set<ServerHttp2Session>();
   readonly address: Address;
   openStream?: NonNullable<Runner["openStream"]>;
+  requireChecksum?: NonNullable<Runner["requireChecksum"]>;
   id = "";
   /** What `kill` fails with. */
   killFailure: PluginError | undefined;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { PLUGIN_VARIABLES, type PluginEnvironmentOptions, pluginEnvironment } from "../../src/handshake/environment.ts";
 
-const cookie = { cookieKey: "BASIC_PLUGIN", cookieValue: "hello", protocolVersions: [1] };
+const cookie = { magicCookieKey: "BASIC_PLUGIN", magicCookieValue: "hello", protocolVersions: [1] };
 
 describe("the plugin's environment", () => {
   test("is the least that every plugin needs, unless more is asked for", () => {
@@ -21,8 +21,8 @@ describe("the plugin's environment", () => {
       protocolVersions: [0],
       maxPort: 2,
       minPort: 1,
-      cookieValue: "a value\nof two lines",
-      cookieKey: "zookie",
+      magicCookieValue: "a value\nof two lines",
+      magicCookieKey: "zookie",
     });
     expect(Object.entries(everything)).toEqual([
       ["zookie", "a value\nof two lines"],
@@ -42,20 +42,23 @@ describe("the plugin's environment", () => {
   });
 
   test("keeps a cookie that is called __proto__", () => {
-    expect(Object.entries(pluginEnvironment({ ...cookie, cookieKey: "__proto__" }))[0]).toEqual(["__proto__", "hello"]);
+    expect(Object.entries(pluginEnvironment({ ...cookie, magicCookieKey: "__proto__" }))[0]).toEqual([
+      "__proto__",
+      "hello",
+    ]);
   });
 
   test.each<[string, Partial<Record<keyof PluginEnvironmentOptions, unknown>>]>([
-    ["`cookieKey`", { cookieKey: "" }],
-    ["`cookieKey`", { cookieKey: "A=B" }],
-    ["`cookieKey`", { cookieKey: "A\0" }],
-    ["`cookieKey`", { cookieKey: "A\n" }],
-    ["`cookieKey`", { cookieKey: "1A" }],
-    ["`cookieKey`", { cookieKey: "PLUGIN_MIN_PORT" }],
-    ["`cookieKey`", { cookieKey: undefined }],
-    ["`cookieValue`", { cookieValue: "" }],
-    ["`cookieValue`", { cookieValue: "a\0" }],
-    ["`cookieValue`", { cookieValue: 7 }],
+    ["`magicCookieKey`", { magicCookieKey: "" }],
+    ["`magicCookieKey`", { magicCookieKey: "A=B" }],
+    ["`magicCookieKey`", { magicCookieKey: "A\0" }],
+    ["`magicCookieKey`", { magicCookieKey: "A\n" }],
+    ["`magicCookieKey`", { magicCookieKey: "1A" }],
+    ["`magicCookieKey`", { magicCookieKey: "PLUGIN_MIN_PORT" }],
+    ["`magicCookieKey`", { magicCookieKey: undefined }],
+    ["`magicCookieValue`", { magicCookieValue: "" }],
+    ["`magicCookieValue`", { magicCookieValue: "a\0" }],
+    ["`magicCookieValue`", { magicCookieValue: 7 }],
     ["`minPort`", { minPort: -1 }],
     ["`minPort`", { minPort: 1.5 }],
     ["`minPort`", { minPort: "10000" }],
@@ -81,7 +84,7 @@ describe("the plugin's environment", () => {
   });
 
   test("is refused without quoting the value of the cookie", () => {
-    const make = () => pluginEnvironment({ ...cookie, cookieValue: "open\0sesame" });
+    const make = () => pluginEnvironment({ ...cookie, magicCookieValue: "open\0sesame" });
     expect(make).not.toThrow(/sesame/);
   });
 });

@@ -1,13 +1,13 @@
 import { execFile } from "node:child_process";
 import { isDeepStrictEqual } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
-import { buildHostLog, hasGo } from "../../plugins/go-plugins.ts";
+import { buildProgram, hasGo } from "../../plugins/go-plugins.ts";
 import { Random } from "../../tools/random.ts";
 import { nastyLine, nest } from "./nasty-lines.ts";
 import { type Call, logged } from "./recorder.ts";
 
 describe.skipIf(!hasGo())("go-plugin's own host, asked about the same bytes, logs the same", () => {
-  beforeAll(buildHostLog, 6 * 60_000);
+  beforeAll(() => buildProgram("hostlog"), 6 * 60_000);
 
   test.each(["trace", "info", "error"] as const)("10,000 nasty lines, from level %s on", async (least) => {
     const random = new Random(20260302);
@@ -92,7 +92,7 @@ async function ours(bytes: Buffer, bufferSize?: number, least: Call["level"] = "
 
 async function theirs(bytes: Buffer, bufferSize: number, least = "trace"): Promise<unknown[]> {
   const args = ["-buffer", String(bufferSize), "-level", least, "-name", "/opt/kv-plugin"];
-  const program = await buildHostLog();
+  const program = await buildProgram("hostlog");
   const output = await new Promise<string>((resolve, reject) => {
     const limits = { maxBuffer: 64 * 1024 * 1024, timeout: 50_000 };
     const child = execFile(program, args, limits, (failure, stdout) => (failure ? reject(failure) : resolve(stdout)));
