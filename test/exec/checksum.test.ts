@@ -91,6 +91,14 @@ describe.concurrent.each(shells())("a checksum under $name", (shell) => {
     expect(await outcome({ command: [plugin], spec })).toBe(`runs as ${plugin} with \n`);
   });
 
+  test.skipIf(!paths.shasum)("is made without the variables that are sent to the plugin", async () => {
+    // Perl, and shasum with it, would not start.
+    const environment = { PATH: process.env.PATH ?? "", PERL5OPT: "-MNo::Such::Module" };
+    const spec = { secureConfig: checksumOf(PLUGIN), environment };
+    const session = { PATH: paths.shasum ?? "" };
+    expect(await outcome({ command: [plugin], spec, session })).toBe(`runs as ${plugin} with \n`);
+  });
+
   test("is of the file that is found in the plugin's PATH, from where it runs, and of no other", async () => {
     const base = join(directory, shell.name.replaceAll(/\W/g, ""));
     for (const name of ["first", "second"]) mkdirSync(join(base, name), { recursive: true });
