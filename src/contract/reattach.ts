@@ -12,7 +12,7 @@ export interface ReattachConfig {
   protocolVersion: number;
   /** Where the plugin is reached, as seen from the host. */
   addr: Address;
-  /** The plugin's process id, on the machine that it runs on. */
+  /** The plugin's process id, on the machine that it runs on; 0 where only a `ReattachFunc` knows how to find it. */
   pid: number;
   /** When that process started, in the words of the kernel there: a pid alone may be somebody else's by now. */
   processStartTime?: string;
@@ -50,7 +50,7 @@ function fromOurs(fields: Fields): ReattachConfig {
     protocol: checkProtocol("protocol", protocol),
     protocolVersion: checkInteger("protocolVersion", protocolVersion, 0),
     addr: checkAddress("addr", addr),
-    pid: checkInteger("pid", pid, 1),
+    pid: checkInteger("pid", pid, 0),
     ...(processStartTime !== undefined && { processStartTime: checkLine("processStartTime", processStartTime) }),
     ...(test !== undefined && { test: checkBoolean("test", test) }),
     ...(destination !== undefined && {
@@ -62,7 +62,7 @@ function fromOurs(fields: Fields): ReattachConfig {
 
 /** Go leaves out nothing, but whoever writes it by hand may: then the value is Go's zero. */
 function fromGo(fields: Fields): ReattachConfig {
-  const { Protocol = "", ProtocolVersion = 0, Pid, Test, Addr, ...others } = fields;
+  const { Protocol = "", ProtocolVersion = 0, Pid = 0, Test, Addr, ...others } = fields;
   refuseOthers(others);
   const { Network, String: text, ...rest } = fieldsOf(Addr, "`Addr`");
   refuseOthers(rest);
@@ -70,7 +70,7 @@ function fromGo(fields: Fields): ReattachConfig {
     protocol: checkProtocol("Protocol", Protocol),
     protocolVersion: checkInteger("ProtocolVersion", ProtocolVersion, 0),
     addr: goAddress(checkLine("Addr.Network", Network), checkLine("Addr.String", text)),
-    pid: checkInteger("Pid", Pid, 1),
+    pid: checkInteger("Pid", Pid, 0),
     ...(Test !== undefined && { test: checkBoolean("Test", Test) }),
   };
 }

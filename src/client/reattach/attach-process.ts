@@ -22,6 +22,8 @@ export interface AttachProcessOptions {
   startTime?: string | undefined;
   /** Where it listens. */
   addr: Address;
+  /** The box that a `ReattachConfig` names. A pid there says nothing about a process here, so it is refused. */
+  destination?: string | undefined;
   /**
    * Connects to `addr` once and hangs up, as go-plugin does, in order to see that somebody serves there. A plugin that
    * multiplexes its broker takes that for its host, and ends.
@@ -43,6 +45,11 @@ export interface AttachProcessOptions {
  */
 export function attachProcess(options: AttachProcessOptions): ReattachFunc {
   const { pid, startTime, addr, probe = startTime === undefined, pollIntervalMs = POLL_INTERVAL_MS } = options;
+  if (options.destination !== undefined) {
+    throw new PluginError("bad-options", `The plugin runs on ${options.destination}, not on this machine.`, {
+      hint: "Its pid belongs to somebody else here. A `ReattachFunc` of your own has to find it there.",
+    });
+  }
   // 0 and below stand for whole groups of processes.
   if (!Number.isSafeInteger(pid) || pid < 1) refuse("pid", "the number of a process", pid);
   if (!(Number.isFinite(pollIntervalMs) && pollIntervalMs > 0)) {
