@@ -4,7 +4,6 @@ import { dirname } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { Client } from "../client/client.ts";
 import { ConnectionPool } from "../connect/pool.ts";
-import { formatAddress } from "../contract/address.ts";
 import type { Connection } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import { describeExit } from "../exec/exit-status.ts";
@@ -103,14 +102,13 @@ async function callBothWays(
   if (pieces !== PIECES) throw new PluginError("plugin-exited", `The plugin sent ${pieces} of ${PIECES} pieces.`);
   tell({ step: "stream", ms: clock.lap(), text: `Received ${pieces} messages of 1 kB from the plugin.` });
 
-  if (!target.tls) throw new PluginError("handshake-failed", "The plugin came without a certificate.");
-  await using service = await serveHost(target.tls);
-  const there = formatAddress(await runner.hostToPlugin(service.address, signal));
-  const answer = await demo.callBack({ text: there }, limits);
+  const id = client.broker.nextId();
+  await using _service = await client.broker.acceptAndServe(id, serveHost, signal);
+  const answer = await demo.callBack({ amount: id }, limits);
   tell({
     step: "callback",
     ms: clock.lap(),
-    text: `The plugin called us back through ${there} on the box, and heard: ${harmless(answer.text)}`,
+    text: `The plugin called us back through ${runner.hostPath} on the box, and heard: ${harmless(answer.text)}`,
   });
   return dirname(target.target.replace(/^unix:/, ""));
 }

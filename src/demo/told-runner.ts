@@ -9,6 +9,8 @@ export class ToldRunner extends SshRunner {
   readonly #tell: Tell;
   /** Where the plugin listens on the box, as its handshake line says; empty before that. */
   pluginPath = "";
+  /** Where the plugin reaches this side, on the box; empty before it was told. */
+  hostPath = "";
 
   constructor(options: SshRunnerOptions, clock: Clock, tell: Tell) {
     super(options);
@@ -25,6 +27,12 @@ export class ToldRunner extends SshRunner {
     await super.start(signal);
     const text = `Started the plugin on the box: process ${this.pid}, owned by a small supervisor that came along.`;
     this.#tell({ step: "exec", ms: this.#clock.lap(), text });
+  }
+
+  override async hostToPlugin(hostAddress: Address, signal?: AbortSignal): Promise<Address> {
+    const there = await super.hostToPlugin(hostAddress, signal);
+    this.hostPath = formatAddress(there);
+    return there;
   }
 
   /** The client opens its stream when it has read the handshake line. */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file demo.proto.
  */
 export const file_demo: GenFile = /*@__PURE__*/
-  fileDesc("CgpkZW1vLnByb3RvEgRkZW1vIhQKBFRleHQSDAoEdGV4dBgBIAEoCSIYCgZBbW91bnQSDgoGYW1vdW50GAEgASgNMnEKBERlbW8SHwoFR3JlZXQSCi5kZW1vLlRleHQaCi5kZW1vLlRleHQSJAoGU3RyZWFtEgwuZGVtby5BbW91bnQaCi5kZW1vLlRleHQwARIiCghDYWxsQmFjaxIKLmRlbW8uVGV4dBoKLmRlbW8uVGV4dDInCgRIb3N0Eh8KBUdyZWV0EgouZGVtby5UZXh0GgouZGVtby5UZXh0YgZwcm90bzM");
+  fileDesc("CgpkZW1vLnByb3RvEgRkZW1vIhQKBFRleHQSDAoEdGV4dBgBIAEoCSIYCgZBbW91bnQSDgoGYW1vdW50GAEgASgNMnMKBERlbW8SHwoFR3JlZXQSCi5kZW1vLlRleHQaCi5kZW1vLlRleHQSJAoGU3RyZWFtEgwuZGVtby5BbW91bnQaCi5kZW1vLlRleHQwARIkCghDYWxsQmFjaxIMLmRlbW8uQW1vdW50GgouZGVtby5UZXh0MicKBEhvc3QSHwoFR3JlZXQSCi5kZW1vLlRleHQaCi5kZW1vLlRleHRiBnByb3RvMw");
 
 /**
  * @generated from message demo.Text
@@ -75,13 +75,13 @@ export const Demo: GenService<{
     output: typeof TextSchema;
   },
   /**
-   * Calls Host.Greet at the address in the request, with TLS, and returns the answer.
+   * Calls Host.Greet behind the id of the broker that the request names, and returns the answer.
    *
    * @generated from rpc demo.Demo.CallBack
    */
   callBack: {
     methodKind: "unary";
-    input: typeof TextSchema;
+    input: typeof AmountSchema;
     output: typeof TextSchema;
   },
 }> = /*@__PURE__*/

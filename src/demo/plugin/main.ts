@@ -6,14 +6,23 @@ import { connect as connectSocket } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
+import { PluginError } from "../../contract/errors.ts";
 import { type Certificate, createCertificate } from "../../handshake/certificates.ts";
 import { formatHandshakeLine } from "../../handshake/handshake-line.ts";
-import { fieldOne, frame, readMessage, text } from "./grpc-frames.ts";
+import { later } from "../../lifetime/later.ts";
+import { fieldsOf, frame, readMessage, readMessages, text } from "./grpc-frames.ts";
 
 const HOST_CERTIFICATE = process.env.PLUGIN_CLIENT_CERT ?? "";
 const CERTIFICATE = HOST_CERTIFICATE === "" ? undefined : createCertificate();
 
-type Method = (request: Buffer, send: (message: Uint8Array) => void) => Promise<unknown> | unknown;
+/** How long go-plugin waits for the other side's announcement. */
+const ANNOUNCEMENT_MS = 5_000;
+
+/** Where the host serves what, by the broker's ids. */
+const announced = new Map<number, ReturnType<typeof later<string>>>();
+
+type Send = (message: Uint8Array) => void;
+type Method = (request: Buffer, send: Send) => Promise<unknown> | unknown;
 
 const METHODS: Record<string, Method> = {
   "/grpc.health.v1.Health/Check": (_, send) => send(Buffer.of(0x08, 0x01)),
@@ -24,20 +33,36 @@ const METHODS: Record<string, Method> = {
   // Nothing is printed after the handshake; the stream stays open until the plugin ends.
   "/plugin.GRPCStdio/StreamStdio": () => new Promise(() => {}),
   "/demo.Demo/Greet": (request, send) => {
-    send(
-      text(
-        `Hello ${fieldOne(request).string}, this is process ${process.pid} on ${hostname()}, Node ${process.version}.`,
-      ),
-    );
+    const name = String(fieldsOf(request).get(1) ?? "");
+    send(text(`Hello ${name}, this is process ${process.pid} on ${hostname()}, Node ${process.version}.`));
   },
   "/demo.Demo/Stream": (request, send) => {
-    for (let n = 0; n < fieldOne(request).number; n++) send(text("x".repeat(1024)));
+    for (let n = 0; n < Number(fieldsOf(request).get(1) ?? 0); n++) send(text("x".repeat(1024)));
   },
-  "/demo.Demo/CallBack": async (request, send) => send(await callHost(fieldOne(request).string)),
+  "/demo.Demo/CallBack": async (request, send) => send(await callHost(Number(fieldsOf(request).get(1) ?? 0))),
 };
 
-/** Calls the host at the address that it gave. Both sides show the certificates of the plugin's own connection. */
-async function callHost(path: string): Promise<Buffer> {
+/** Remembers what the host announces: `ConnInfo`, with an id and the path of a socket on this side. */
+function hear(message: Buffer): void {
+  const fields = fieldsOf(message);
+  announcementOf(Number(fields.get(1) ?? 0)).resolve(String(fields.get(3) ?? ""));
+}
+
+function announcementOf(id: number): ReturnType<typeof later<string>> {
+  const announcement = announced.get(id) ?? later<string>();
+  announced.set(id, announcement);
+  return announcement;
+}
+
+/** Calls what the host serves under `id`. Both sides show the certificates of the plugin's own connection. */
+async function callHost(id: number): Promise<Buffer> {
+  const announcement = announcementOf(id);
+  const tooLate = () => announcement.reject(new PluginError("timeout", "timeout waiting for connection info"));
+  const timer = setTimeout(tooLate, ANNOUNCEMENT_MS);
+  const path = await announcement.promise.finally(() => {
+    clearTimeout(timer);
+    announced.delete(id);
+  });
   const socket = connectSocket({ path });
   const secured = CERTIFICATE
     ? connectTls({ socket, servername: "localhost", ALPNProtocols: ["h2"], ...tls(CERTIFICATE) })
@@ -66,10 +91,12 @@ async function serve(stream: ServerHttp2Stream, path: string): Promise<void> {
   const method = METHODS[path];
   stream.on("error", () => {});
   stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-  let status = method ? 0 : 12;
+  const isBroker = path === "/plugin.GRPCBroker/StartStream";
+  let status = method || isBroker ? 0 : 12;
   stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": String(status) }));
   try {
-    await method?.(await readMessage(stream), (message) => stream.write(frame(message)));
+    if (isBroker) await readMessages(stream, hear);
+    else await method?.(await readMessage(stream), (message) => stream.write(frame(message)));
   } catch {
     status = 2;
   }
