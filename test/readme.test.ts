@@ -25,6 +25,7 @@ const PLUGIN = "/opt/greeter-plugin";
 /** What each block of code prints, in their order. */
 const PRINTS = [
   /^Hello from here, this is process \d+ on \S+, Node v[\d.]+\.\n$/,
+  /^Welcome, process \d+\.\n\{\s+kind: 'killed',\s+exit: \{\s+code: 0,\s+signal: null\s+\}\s+\}\n$/,
   /^(\S+@127\.0\.0\.1:\d+)#(\d+) \1#(?!\2 )\d+ 1\n$/,
   /^\{\s+network: 'unix',\s+path: '\S+\/gps-\w+\/plugin\d+-\w+'\s+\}\n$/,
 ];
