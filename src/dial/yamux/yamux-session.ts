@@ -131,6 +131,7 @@ export class YamuxSession implements AsyncDisposable {
     carrier.on("close", () => this.#end(this.#lost("it was closed")));
     carrier.on("end", () => this.#end(this.#lost("it ended")));
     carrier.on("data", (chunk: Buffer) => this.#read(chunk));
+    carrier.resume();
     if (carrier.destroyed || carrier.readableEnded) this.#end(this.#lost("it had ended before"));
   }
 
