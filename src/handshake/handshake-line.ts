@@ -1,5 +1,6 @@
 import { type Address, formatAddress, parseAddress } from "../contract/address.ts";
 import { PluginError } from "../contract/errors.ts";
+import { harmless } from "../lifetime/tail.ts";
 import { decodeCertificateField, encodeCertificateField } from "./certificates.ts";
 import { foreign, quoted } from "./foreign-text.ts";
 import { atoi, parseBool } from "./go-syntax.ts";
@@ -75,9 +76,9 @@ export function parseHandshakeLine(line: string, expected: HandshakeExpectations
  */
 export function formatHandshakeLine(handshake: HandshakeLine): string {
   const address = formatAddress(handshake.address);
-  if (/[|\r\n\0]/.test(address)) {
+  if (/[|\n]/.test(address) || harmless(address) !== address) {
     throw new PluginError("bad-options", `${quoted(address)} cannot stand in a handshake line.`, {
-      hint: "Listen at a path without `|` and without line ends.",
+      hint: "Listen at a path without `|`, line ends and other control characters.",
     });
   }
   const { coreProtocolVersion, appProtocolVersion, protocol, certificate, multiplexed } = handshake;
@@ -125,23 +126,33 @@ function checkCoreVersion(core: string): void {
   );
 }
 
-/** The application's version, which may be any integer. */
+/**
+ * The application's version, which may be any integer that a number can hold. Go's can be larger; to round one would be
+ * to take two versions for the same.
+ */
 function readVersion(app: string): number {
   const version = atoi(app);
-  if (typeof version === "string") throw failed(`Error parsing protocol version ${quoted(app)}: ${version}`);
-  return version;
+  if (Number.isSafeInteger(version)) return Number(version);
+  const reason = typeof version === "string" ? version : "value out of range";
+  throw failed(`Error parsing protocol version ${quoted(app)}: ${reason}`);
 }
 
-/** The plugin's address, or go-plugin's error for one that nobody can connect to. */
+/**
+ * The plugin's address, or go-plugin's error for one that nobody can connect to. Nor is one taken that is not fit to be
+ * printed: from here on it stands in messages as it is.
+ */
 function readAddress(network: string, address: string): Address {
   try {
-    return parseAddress(network, address);
+    const read = parseAddress(network, address);
+    const host = read.network === "tcp" ? read.host : "";
+    if (harmless(address) === address && !/[\s[\]]/.test(host)) return read;
   } catch {
-    throw failed(
-      `unknown address type: ${foreign(address)}`,
-      `Only \`tcp\` with host:port and \`unix\` with a path can be reached; the plugin's network is ${quoted(network)}.`,
-    );
+    // Refused below, with the words of go-plugin.
   }
+  throw failed(
+    `unknown address type: ${foreign(address)}`,
+    `Only \`tcp\` with host:port and \`unix\` with a path can be reached; the plugin's network is ${quoted(network)}.`,
+  );
 }
 
 /** Refuses a seventh field that does not say yes. */
