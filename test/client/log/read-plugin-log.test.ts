@@ -96,6 +96,16 @@ describe("the reading", () => {
     expect(said.at(-1)).toEqual(["debug", "next"]);
   });
 
+  test("takes no part of a long line for more than text", async () => {
+    const { said } = await logged("[ERROR] 90123456[ERROR] 90123456[ERROR]\n[ERROR] short\n", { bufferSize: 16 });
+    expect(said).toEqual([
+      ["debug", "[ERROR] 90123456"],
+      ["debug", "[ERROR] 90123456"],
+      ["debug", "[ERROR]"],
+      ["error", "[ERROR] short"],
+    ]);
+  });
+
   test("takes a stream of text, and one that has ended before", async () => {
     const logger = new Recorder();
     const stderr = new PassThrough().setEncoding("utf8");
@@ -119,6 +129,8 @@ describe("the reading", () => {
     stderr.destroy(failure);
     await reading;
     expect(logger.said).toEqual([["debug", "one"], ["debug", "tw"], ...more]);
+    // What a stream still says after its end must not end the process.
+    stderr.emit("error", new Error("late"));
   });
 
   test("goes on whatever the logger does", async () => {
