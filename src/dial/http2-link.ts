@@ -133,6 +133,8 @@ export class Http2Link implements Losses {
       settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
       maxSessionMemory: SESSION_MEMORY,
     });
+    // HTTP/2 knows no half-closed connections, and Node does not look at the end of a socket that may be one.
+    stream.once("end", () => stream.destroy());
     const ready = later<ClientHttp2Session>();
     const lost = (cause?: Error) => {
       ready.reject(

@@ -7,7 +7,7 @@ import { grpcHandler } from "./grpc-handler.ts";
 
 const debug = createDebug("go-plugin-ssh:dial");
 
-/** As for the connections that we make, see http2-link.ts. */
+/** As on the side that connects, see http2-link.ts. */
 const STREAM_WINDOW = 8 * 1024 * 1024;
 const CONNECTION_WINDOW = 16 * 1024 * 1024;
 const SESSION_MEMORY = 4096;
@@ -29,6 +29,8 @@ export class StreamServer {
   serve(stream: Duplex): void {
     stream.on("error", (failure) => debug("served stream: %s", failure.message));
     if (stream.destroyed) return;
+    // As on the side that connects.
+    stream.once("end", () => stream.destroy());
     // Node announces the session before `emit` returns.
     this.#server.once("session", (session) => {
       this.#sessions.set(session, stream);

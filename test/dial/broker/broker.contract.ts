@@ -1,0 +1,121 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type ConnectRouter, createClient } from "@connectrpc/connect";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { RunnerKind } from "../../contract/runner-kinds.ts";
+import { failureOf } from "../../contract/said.ts";
+import { AddHelper, Echo } from "../../plugins/gen/counter_pb.ts";
+import { buildProgram } from "../../plugins/go-plugins.ts";
+import { eventually } from "../../tools/leaks.ts";
+import { type Manner, startCounter } from "./started-counter.ts";
+
+/** The first build downloads Go modules. */
+const BUILD_MS = 6 * 60_000;
+const MANY = 20;
+
+/** Sums, and notes how often. */
+function helper(log: string[] = [], name = "", extra = 0n) {
+  return (router: ConnectRouter) => {
+    router.service(AddHelper, {
+      sum: ({ a, b }) => {
+        log.push(name);
+        return { sum: a + b + extra };
+      },
+    });
+  };
+}
+
+/** What a broker does with a plugin that HashiCorp's library serves. */
+export function brokerContract(kind: RunnerKind, manner: Manner): void {
+  describe(`GrpcBroker with ${kind.name}, ${JSON.stringify(manner)}`, () => {
+    beforeAll(() => buildProgram("counter"), BUILD_MS);
+
+    test("serves the plugin, each id once", async () => {
+      await using bench = await kind.open();
+      await using hosted = await startCounter(bench, manner);
+      const { broker, counter } = hosted;
+      const log: string[] = [];
+      for (const value of [3n, 4n, 5n]) {
+        const id = broker.nextId();
+        await using server = await broker.acceptAndServe(id, helper(log, `${id}`));
+        expect(server.id).toBe(id);
+        expect((await failureOf(broker.accept(id))).code).toBe("bad-options");
+        await counter.put({ key: "a", value, addServer: id });
+      }
+      expect((await counter.get({ key: "a" })).value).toBe(12n);
+      expect(log).toEqual(["1", "2", "3"]);
+    });
+
+    test("reaches what the plugin serves, whoever comes first", async () => {
+      await using bench = await kind.open();
+      await using hosted = await startCounter(bench, manner);
+      const { ids } = await hosted.counter.serveEchoes({ count: MANY });
+      const payload = new Uint8Array(100_000).fill(7);
+      const answers = await Promise.all(
+        ids.map(async (id) => {
+          await using connection = await hosted.broker.dial(id);
+          const echo = createClient(Echo, connection.transport);
+          const { payload: back } = await echo.say({ payload });
+          return { id: (await echo.say({ payload })).id, back: Buffer.from(back).equals(payload) };
+        }),
+      );
+      expect(answers).toEqual(ids.map((id) => ({ id, back: true })));
+    });
+
+    test("serves many ids at once", async () => {
+      await using bench = await kind.open();
+      await using hosted = await startCounter(bench, manner);
+      const { broker, counter } = hosted;
+      const ids = Array.from({ length: MANY }, () => broker.nextId());
+      await Promise.all(ids.map((id) => broker.acceptAndServe(id, helper([], "", BigInt(id)))));
+      await counter.connect({ ids });
+      const { sums } = await counter.sumAll({ a: 1000n, b: 2000n });
+      expect(sums).toEqual(ids.map((id) => 3000n + BigInt(id)));
+    });
+
+    test("the plugin connects again where a connection was lost", async () => {
+      await using bench = await kind.open();
+      await using hosted = await startCounter(bench, manner);
+      const { broker, counter } = hosted;
+      const id = broker.nextId();
+      const first = await broker.acceptAndServe(id, helper([], "", 1n));
+      await counter.connect({ ids: [id] });
+      expect((await counter.sumAll({ a: 1n, b: 1n })).sums).toEqual([3n]);
+      await first.close();
+      // Without multiplexing the plugin would look for the first socket, which is gone.
+      if (!("multiplexed" in manner)) return;
+      await using _second = await broker.acceptAndServe(id, helper([], "", 2n));
+      expect((await counter.sumAll({ a: 1n, b: 1n })).sums).toEqual([4n]);
+    });
+
+    test("leaves no socket behind, and only its owner can use one", async () => {
+      await using bench = await kind.open();
+      await using hosted = await startCounter(bench, manner);
+      const { broker, sockets } = hosted;
+      const before = readdirSync(sockets).length;
+      const listeners = await Promise.all([broker.accept(broker.nextId()), broker.accept(broker.nextId())]);
+      const made = readdirSync(sockets).filter((name) => name.startsWith("plugin"));
+      for (const name of made) expect(statSync(join(sockets, name)).mode & 0o777).toBe(0o600);
+      await listeners[0]?.close();
+      await broker.close();
+      await eventually(() => readdirSync(sockets).length === before, { what: "the sockets to go" });
+      expect(await failureOf(broker.accept(7))).toMatchObject({
+        code: "closed",
+        message: expect.stringContaining("broker closed"),
+      });
+      expect((await failureOf(broker.dial(7))).code).toBe("closed");
+    });
+
+    test("when the plugin ends, those who wait are told", async () => {
+      await using bench = await kind.open();
+      await using hosted = await startCounter(bench, manner);
+      const { broker, runner } = hosted;
+      const [waiting, dialling] = [await broker.accept(1), failureOf(broker.dial(4711))];
+      const accepting = failureOf(waiting.accept());
+      await runner.kill();
+      expect(["closed", "connection-lost"]).toContain((await dialling).code);
+      await broker.close();
+      expect((await accepting).code).toBe("closed");
+    });
+  });
+}
