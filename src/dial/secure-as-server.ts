@@ -12,27 +12,27 @@ import { isMutual, type PluginTls, refusalOf, secureContextOf, tlsFailed, tlsUnu
  */
 export async function secureAsServer(stream: Duplex, tls: PluginTls, signal: AbortSignal): Promise<TLSSocket> {
   stream.on("error", () => {});
+  // Otherwise Node would not look at the end of one who leaves in the middle of the handshake.
+  stream.allowHalfOpen = false;
   const server = begin(stream, tls);
-  const secured = within(
-    { signal },
-    () => {
-      return new Promise<TLSSocket>((resolve, reject) => {
-        const fail = (cause?: Error) => reject(tlsFailed(tls, cause));
-        server.once("tlsClientError", fail);
-        stream.once("close", () => fail());
-        server.once("secureConnection", (socket) => {
-          socket.on("error", () => {});
-          const refusal = refusalOf(socket, tls);
-          if (refusal) reject(refusal);
-          else resolve(socket);
-        });
-        server.emit("connection", stream);
+  let socket: TLSSocket | undefined;
+  const secured = within({ signal }, () => {
+    return new Promise<TLSSocket>((resolve, reject) => {
+      const fail = (cause?: Error) => reject(tlsFailed(tls, cause));
+      server.once("tlsClientError", fail);
+      stream.once("close", () => fail());
+      server.once("secureConnection", (secret) => {
+        socket = secret.on("error", () => {});
+        const refusal = refusalOf(secret, tls);
+        if (refusal) reject(refusal);
+        else resolve(secret);
       });
-    },
-    (late) => late.destroy(),
-  );
+      server.emit("connection", stream);
+    });
+  });
   return secured.catch((failure) => {
-    stream.destroy();
+    // Node crashes if the stream below is destroyed first, and the socket then in the same turn (20 to 24 at least).
+    (socket ?? stream).destroy();
     throw failure;
   });
 }

@@ -71,7 +71,8 @@ export class BrokerServer implements AsyncDisposable {
     return within(
       limits,
       (over) => secureAsServer(stream, tls, over),
-      (late) => late.destroy(),
+      // Not in the same turn as the stream below it: that crashes Node.
+      (late) => setImmediate(() => late.destroy()),
     );
   }
 }

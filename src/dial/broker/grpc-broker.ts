@@ -160,7 +160,8 @@ export class GrpcBroker implements AsyncDisposable {
     const listeners = [...this.#listeners.values()].map((listener) => listener.close(closed));
     for (const server of servers) server.destroy();
     for (const link of [...this.#links]) link.close(reason);
-    for (const stream of this.#streams) stream.destroy();
+    // What lies above before what lies below: Node crashes over TLS that is destroyed the other way round.
+    for (const stream of [...this.#streams].reverse()) stream.destroy();
     await Promise.allSettled(listeners);
   }
 

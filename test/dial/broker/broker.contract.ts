@@ -113,7 +113,8 @@ export function brokerContract(kind: RunnerKind, manner: Manner): void {
       const [waiting, dialling] = [await broker.accept(1), failureOf(broker.dial(4711))];
       const accepting = failureOf(waiting.accept());
       await runner.kill();
-      expect(["closed", "connection-lost"]).toContain((await dialling).code);
+      expect((await dialling).code).toBe("plugin-exited");
+      expect((await failureOf(broker.dial(4711))).code).toBe("plugin-exited");
       await broker.close();
       expect((await accepting).code).toBe("closed");
     });

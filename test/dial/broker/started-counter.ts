@@ -65,6 +65,7 @@ export async function startCounter(bench: Bench, { autoMtls }: Manner): Promise<
     socketDirectory: async () => sockets,
   });
   broker.start();
+  runner.wait().then(({ signal }) => channel.close(new PluginError("plugin-exited", `It ended by ${signal}.`)));
   return {
     runner,
     broker,

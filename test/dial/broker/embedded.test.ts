@@ -1,0 +1,6 @@
+import { describe } from "vitest";
+import { embeddedKind } from "../../contract/runner-kinds.ts";
+import { hasTier } from "../../tiers/tiers.ts";
+import { brokerContract } from "./broker.contract.ts";
+
+describe.skipIf(!hasTier("go"))("go", () => brokerContract(embeddedKind, { autoMtls: true }));
