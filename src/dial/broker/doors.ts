@@ -41,7 +41,7 @@ export class Doors {
   /** Begins to take the plugin's streams. */
   async start(): Promise<void> {
     const { over } = this.#stream;
-    over.addEventListener("abort", () => this.#forgetHeld(), { once: true });
+    over.addEventListener("abort", () => this.#shut(), { once: true });
     while (!over.aborted) {
       const stream = await this.#multiplexer.accept(over);
       stream.on("error", (failure) => debug("a stream of the plugin's: %s", failure.message));
@@ -69,10 +69,17 @@ export class Doors {
 
   /** Takes a knock. Answers it in its turn; one that nobody listens for, after a while. */
   knock(id: number): void {
-    const open = this.#open;
-    if (open) setTimeout(() => open.reject(noStream()), HURRY_MS).unref();
+    this.#hurry();
     if (this.#listeners.has(id) || this.#held.size >= MOST_KNOCKS) this.#letIn(id);
     else if (!this.#held.has(id)) this.#hold(id);
+  }
+
+  /** Gives the one who was let in last little time to come. */
+  #hurry(): void {
+    const open = this.#open;
+    if (!open) return;
+    const timer = setTimeout(() => open.reject(noStream()), HURRY_MS).unref();
+    open.promise.finally(() => clearTimeout(timer)).catch(() => {});
   }
 
   #hold(id: number): void {
@@ -114,7 +121,8 @@ export class Doors {
     return this.#stream.send({ serviceId: id, knock: { knock: true, ack: true, error } });
   }
 
-  #forgetHeld(): void {
+  #shut(): void {
+    this.#open?.reject(this.#stream.over.reason);
     for (const timer of this.#held.values()) clearTimeout(timer);
     this.#held.clear();
   }
