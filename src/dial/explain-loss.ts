@@ -45,16 +45,14 @@ function isAnswer(failure: unknown): boolean {
 }
 
 async function reasonFor(link: Losses, failure: unknown): Promise<PluginError> {
-  const { cause } = ConnectError.from(failure);
-  if (cause instanceof PluginError) return cause;
-  const onTimeout = () =>
-    new PluginError(
-      "connection-lost",
-      `The connection to the plugin broke: ${ConnectError.from(failure).rawMessage}.`,
-      {
-        cause: failure,
-      },
-    );
+  const { cause, rawMessage } = ConnectError.from(failure);
+  const known = cause instanceof PluginError ? cause : undefined;
+  // A stream that carries others knows that it was lost, and not yet that the plugin has ended.
+  if (known && known.code !== "connection-lost") return known;
+  const onTimeout = () => {
+    const what = `The connection to the plugin broke: ${rawMessage}.`;
+    return known ?? new PluginError("connection-lost", what, { cause: failure });
+  };
   return within({ timeoutMs: NEWS_MS, onTimeout, until: [link.over] }, () => new Promise<never>(() => {})).catch(
     (reason) => reason,
   );

@@ -22,6 +22,9 @@ const debug = createDebug("go-plugin-ssh:broker");
 /** How long it may take until the plugin can connect to a listener of the host's. */
 const ACCEPT_MS = 20_000;
 
+/** A lost call knows why it was lost after 2 s at the latest, see explain-loss.ts. */
+const NEWS_MS = 2_500;
+
 /**
  * Offers further services to the plugin, and reaches those that the plugin offers, each by a number that one side
  * tells the other. A number belongs to the side that accepts.
@@ -53,10 +56,11 @@ export class GrpcBroker implements AsyncDisposable {
     const { multiplexer } = this.#options;
     this.#stream.start();
     if (!multiplexer) return;
-    const lost = () => void this.close(asError(multiplexer.over.reason));
-    if (multiplexer.over.aborted) lost();
-    multiplexer.over.addEventListener("abort", lost, { once: true });
-    this.#stream.over.addEventListener("abort", () => multiplexer.over.removeEventListener("abort", lost));
+    const { over } = multiplexer;
+    const lost = () => this.#closeSoon(asError(over.reason));
+    if (over.aborted) lost();
+    over.addEventListener("abort", lost, { once: true });
+    this.#stream.over.addEventListener("abort", () => over.removeEventListener("abort", lost), { once: true });
     this.#doors?.start().catch((failure) => debug("takes no streams any more: %s", failure.message));
   }
 
@@ -167,6 +171,12 @@ export class GrpcBroker implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Closes it for `reason`, unless the stream tells a better one before: that the plugin has ended, for example. */
+  #closeSoon(reason: PluginError): void {
+    const timer = setTimeout(() => void this.close(reason), NEWS_MS).unref();
+    this.#stream.over.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
 
   /** Passes on what the plugin says. A question goes to our listeners, everything else to those who dial. */

@@ -50,42 +50,51 @@ export function brokerContract(kind: RunnerKind, manner: Manner): void {
       await using bench = await kind.open();
       await using hosted = await startCounter(bench, manner);
       const { ids } = await hosted.counter.serveEchoes({ count: MANY });
-      const payload = new Uint8Array(100_000).fill(7);
       const answers = await Promise.all(
-        ids.map(async (id) => {
+        ids.map(async (id, n) => {
+          const payload = Buffer.alloc(n === 0 ? 3_000_000 : n, 7);
           await using connection = await hosted.broker.dial(id);
-          const echo = createClient(Echo, connection.transport);
-          const { payload: back } = await echo.say({ payload });
-          return { id: (await echo.say({ payload })).id, back: Buffer.from(back).equals(payload) };
+          const answer = await createClient(Echo, connection.transport).say({ payload });
+          return { id: answer.id, back: payload.equals(answer.payload) };
         }),
       );
       expect(answers).toEqual(ids.map((id) => ({ id, back: true })));
     });
 
-    test("serves many ids at once", async () => {
+    test("serves many ids at once, and reaches as many meanwhile", async () => {
       await using bench = await kind.open();
       await using hosted = await startCounter(bench, manner);
       const { broker, counter } = hosted;
       const ids = Array.from({ length: MANY }, () => broker.nextId());
       await Promise.all(ids.map((id) => broker.acceptAndServe(id, helper([], "", BigInt(id)))));
-      await counter.connect({ ids });
-      const { sums } = await counter.sumAll({ a: 1000n, b: 2000n });
+      const echoes = await counter.serveEchoes({ count: MANY });
+      const [{ sums }, ...said] = await Promise.all([
+        counter.connect({ ids }).then(() => counter.sumAll({ a: 1000n, b: 2000n })),
+        ...echoes.ids.map(async (id) => createClient(Echo, (await broker.dial(id)).transport).say({})),
+      ]);
       expect(sums).toEqual(ids.map((id) => 3000n + BigInt(id)));
+      expect(said.map(({ id }) => id)).toEqual(echoes.ids);
     });
 
-    test("the plugin connects again where a connection was lost", async () => {
+    test.runIf(manner.multiplex)("a lost connection is knocked for again, in both directions", async () => {
       await using bench = await kind.open();
       await using hosted = await startCounter(bench, manner);
       const { broker, counter } = hosted;
       const id = broker.nextId();
+      const { ids } = await counter.serveEchoes({ count: 1 });
       const first = await broker.acceptAndServe(id, helper([], "", 1n));
+      await using connection = await broker.dial(ids[0] as number);
+      const echo = createClient(Echo, connection.transport);
       await counter.connect({ ids: [id] });
       expect((await counter.sumAll({ a: 1n, b: 1n })).sums).toEqual([3n]);
       await first.close();
-      // Without multiplexing the plugin would look for the first socket, which is gone.
-      if (!("multiplexed" in manner)) return;
       await using _second = await broker.acceptAndServe(id, helper([], "", 2n));
       expect((await counter.sumAll({ a: 1n, b: 1n })).sums).toEqual([4n]);
+      await counter.dropEchoes({});
+      await eventually(() => echo.say({}).then((said) => said.id === ids[0]), {
+        what: "another connection",
+        timeoutMs: 30_000,
+      });
     });
 
     test("leaves no socket behind, and only its owner can use one", async () => {
@@ -95,6 +104,7 @@ export function brokerContract(kind: RunnerKind, manner: Manner): void {
       const before = readdirSync(sockets).length;
       const listeners = await Promise.all([broker.accept(broker.nextId()), broker.accept(broker.nextId())]);
       const made = readdirSync(sockets).filter((name) => name.startsWith("plugin"));
+      expect(made).toHaveLength(manner.multiplex ? 0 : 2);
       for (const name of made) expect(statSync(join(sockets, name)).mode & 0o777).toBe(0o600);
       await listeners[0]?.close();
       await broker.close();
@@ -116,7 +126,7 @@ export function brokerContract(kind: RunnerKind, manner: Manner): void {
       expect((await dialling).code).toBe("plugin-exited");
       expect((await failureOf(broker.dial(4711))).code).toBe("plugin-exited");
       await broker.close();
-      expect((await accepting).code).toBe("closed");
+      expect((await accepting).code).toBe(manner.multiplex ? "plugin-exited" : "closed");
     });
   });
 }

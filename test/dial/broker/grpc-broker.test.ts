@@ -130,6 +130,7 @@ describe("dial", () => {
     const echo = createClient(Echo, first.transport);
     // An abrupt end, which says nothing in HTTP/2 before.
     for (const socket of listening.sockets) socket.destroySoon();
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
     await eventually(() => echo.say({}).then(({ id }) => id === 1), { what: "another connection", ...PATIENT });
     first.close();
     expect(ConnectError.from(await echo.say({}).catch((error) => error)).code).toBe(Code.Unavailable);
@@ -325,9 +326,9 @@ describe("acceptAndServe", () => {
     await closing;
     const ended = calls[1].catch((failure) => failure);
     await Promise.all([hanging.close(), hanging.close()]);
+    two.close();
     expect(await ended).toBeInstanceOf(ConnectError);
     one.close();
-    two.close();
   });
 
   test("answers what it does not know, and requests that are none", async () => {

@@ -4,8 +4,9 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { PluginError } from "../../../src/contract/errors.ts";
 import type { Runner } from "../../../src/contract/runner.ts";
 import { GrpcBroker } from "../../../src/dial/broker/grpc-broker.ts";
+import { openPluginStream } from "../../../src/dial/open-plugin-stream.ts";
 import { PluginChannel } from "../../../src/dial/plugin-channel.ts";
-import type { PluginTls } from "../../../src/dial/secure.ts";
+import { YamuxSession } from "../../../src/dial/yamux/yamux-session.ts";
 import { createCertificate } from "../../../src/handshake/certificates.ts";
 import { pluginEnvironment } from "../../../src/handshake/environment.ts";
 import { parseHandshakeLine } from "../../../src/handshake/handshake-line.ts";
@@ -14,29 +15,35 @@ import type { Bench } from "../../contract/runner-kinds.ts";
 import { Counter } from "../../plugins/gen/counter_pb.ts";
 import { buildProgram } from "../../plugins/go-plugins.ts";
 
+const NEVER = new AbortController().signal;
+
 /** How host and plugin talk. */
 export interface Manner {
   autoMtls: boolean;
+  /** Everything goes through one connection. */
+  multiplex: boolean;
 }
 
 /** The plugin `counter` with a broker at its side. Disposing it ends both. */
 export interface StartedCounter extends AsyncDisposable {
   readonly runner: Runner;
   readonly broker: GrpcBroker;
-  readonly tls: PluginTls | undefined;
   readonly counter: Client<typeof Counter>;
+  /** What everything goes through, if it does. */
+  readonly session: YamuxSession | undefined;
   /** Where the host's sockets are. */
   readonly sockets: string;
 }
 
 /** Starts `counter` on a bench, as `Client` starts a plugin. */
-export async function startCounter(bench: Bench, { autoMtls }: Manner): Promise<StartedCounter> {
+export async function startCounter(bench: Bench, { autoMtls, multiplex }: Manner): Promise<StartedCounter> {
   const program = await counterOn(bench);
   const certificate = autoMtls ? createCertificate({ curve: "P-256" }) : undefined;
   const environment = pluginEnvironment({
-    cookieKey: "COUNTER_PLUGIN_COOKIE",
-    cookieValue: "counter",
+    magicCookieKey: "COUNTER_PLUGIN_COOKIE",
+    magicCookieValue: "counter",
     protocolVersions: [1],
+    multiplex,
     clientCertificatePem: certificate?.certificatePem,
   });
   const runner = bench.runner({ command: [program], environment });
@@ -53,15 +60,16 @@ export async function startCounter(bench: Bench, { autoMtls }: Manner): Promise<
     certificate && pluginCertificate
       ? { certificatePem: certificate.certificatePem, privateKeyPem: certificate.privateKeyPem, pluginCertificate }
       : undefined;
-  const open = runner.openStream?.bind(runner);
-  if (!open) throw new TypeError("Both runners open streams.");
-  const channel = new PluginChannel({ tls, open: (signal) => open(address, signal) });
-  await channel.connect(new AbortController().signal);
+  const open = (signal: AbortSignal) => openPluginStream(runner, address, signal);
+  const session = multiplex ? new YamuxSession(await open(NEVER), { side: "client" }) : undefined;
+  const channel = new PluginChannel({ tls, open: session ? async () => session.open() : open });
+  await channel.connect(NEVER);
   const sockets = bench.hostTmp;
   const broker = new GrpcBroker({
     transport: channel.transport,
     tls,
     translator: runner,
+    multiplexer: session,
     socketDirectory: async () => sockets,
   });
   broker.start();
@@ -69,13 +77,14 @@ export async function startCounter(bench: Bench, { autoMtls }: Manner): Promise<
   return {
     runner,
     broker,
-    tls,
+    session,
     sockets,
     counter: createClient(Counter, channel.transport),
     [Symbol.asyncDispose]: async () => {
       const reason = new PluginError("closed", "The test is over.");
       await broker.close(reason);
       channel.close(reason);
+      session?.close(reason);
       await runner.kill();
     },
   };

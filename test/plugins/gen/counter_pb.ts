@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file counter.proto.
  */
 export const file_counter: GenFile = /*@__PURE__*/
-  fileDesc("Cg1jb3VudGVyLnByb3RvEgtjb3VudGVydGVzdCI8CgpQdXRSZXF1ZXN0EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAxISCgphZGRfc2VydmVyGAMgASgNIg0KC1B1dFJlc3BvbnNlIhkKCkdldFJlcXVlc3QSCwoDa2V5GAEgASgJIhwKC0dldFJlc3BvbnNlEg0KBXZhbHVlGAEgASgDIiMKElNlcnZlRWNob2VzUmVxdWVzdBINCgVjb3VudBgBIAEoDSIiChNTZXJ2ZUVjaG9lc1Jlc3BvbnNlEgsKA2lkcxgBIAMoDSIdCg5Db25uZWN0UmVxdWVzdBILCgNpZHMYASADKA0iEQoPQ29ubmVjdFJlc3BvbnNlIiUKDVN1bUFsbFJlcXVlc3QSCQoBYRgBIAEoAxIJCgFiGAIgASgDIh4KDlN1bUFsbFJlc3BvbnNlEgwKBHN1bXMYASADKAMiIgoKU3VtUmVxdWVzdBIJCgFhGAEgASgDEgkKAWIYAiABKAMiGgoLU3VtUmVzcG9uc2USCwoDc3VtGAEgASgDIh0KClNheVJlcXVlc3QSDwoHcGF5bG9hZBgBIAEoDCIqCgtTYXlSZXNwb25zZRIPCgdwYXlsb2FkGAEgASgMEgoKAmlkGAIgASgNMtgCCgdDb3VudGVyEjgKA1B1dBIXLmNvdW50ZXJ0ZXN0LlB1dFJlcXVlc3QaGC5jb3VudGVydGVzdC5QdXRSZXNwb25zZRI4CgNHZXQSFy5jb3VudGVydGVzdC5HZXRSZXF1ZXN0GhguY291bnRlcnRlc3QuR2V0UmVzcG9uc2USUAoLU2VydmVFY2hvZXMSHy5jb3VudGVydGVzdC5TZXJ2ZUVjaG9lc1JlcXVlc3QaIC5jb3VudGVydGVzdC5TZXJ2ZUVjaG9lc1Jlc3BvbnNlEkQKB0Nvbm5lY3QSGy5jb3VudGVydGVzdC5Db25uZWN0UmVxdWVzdBocLmNvdW50ZXJ0ZXN0LkNvbm5lY3RSZXNwb25zZRJBCgZTdW1BbGwSGi5jb3VudGVydGVzdC5TdW1BbGxSZXF1ZXN0GhsuY291bnRlcnRlc3QuU3VtQWxsUmVzcG9uc2UyRQoJQWRkSGVscGVyEjgKA1N1bRIXLmNvdW50ZXJ0ZXN0LlN1bVJlcXVlc3QaGC5jb3VudGVydGVzdC5TdW1SZXNwb25zZTJACgRFY2hvEjgKA1NheRIXLmNvdW50ZXJ0ZXN0LlNheVJlcXVlc3QaGC5jb3VudGVydGVzdC5TYXlSZXNwb25zZUIjWiFleGFtcGxlLmNvbS9rdnBsdWdpbnMvY291bnRlcnRlc3RiBnByb3RvMw");
+  fileDesc("Cg1jb3VudGVyLnByb3RvEgtjb3VudGVydGVzdCI8CgpQdXRSZXF1ZXN0EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAxISCgphZGRfc2VydmVyGAMgASgNIg0KC1B1dFJlc3BvbnNlIhkKCkdldFJlcXVlc3QSCwoDa2V5GAEgASgJIhwKC0dldFJlc3BvbnNlEg0KBXZhbHVlGAEgASgDIiMKElNlcnZlRWNob2VzUmVxdWVzdBINCgVjb3VudBgBIAEoDSIiChNTZXJ2ZUVjaG9lc1Jlc3BvbnNlEgsKA2lkcxgBIAMoDSITChFEcm9wRWNob2VzUmVxdWVzdCIUChJEcm9wRWNob2VzUmVzcG9uc2UiHQoOQ29ubmVjdFJlcXVlc3QSCwoDaWRzGAEgAygNIhEKD0Nvbm5lY3RSZXNwb25zZSIlCg1TdW1BbGxSZXF1ZXN0EgkKAWEYASABKAMSCQoBYhgCIAEoAyIeCg5TdW1BbGxSZXNwb25zZRIMCgRzdW1zGAEgAygDIiIKClN1bVJlcXVlc3QSCQoBYRgBIAEoAxIJCgFiGAIgASgDIhoKC1N1bVJlc3BvbnNlEgsKA3N1bRgBIAEoAyIdCgpTYXlSZXF1ZXN0Eg8KB3BheWxvYWQYASABKAwiKgoLU2F5UmVzcG9uc2USDwoHcGF5bG9hZBgBIAEoDBIKCgJpZBgCIAEoDTKnAwoHQ291bnRlchI4CgNQdXQSFy5jb3VudGVydGVzdC5QdXRSZXF1ZXN0GhguY291bnRlcnRlc3QuUHV0UmVzcG9uc2USOAoDR2V0EhcuY291bnRlcnRlc3QuR2V0UmVxdWVzdBoYLmNvdW50ZXJ0ZXN0LkdldFJlc3BvbnNlElAKC1NlcnZlRWNob2VzEh8uY291bnRlcnRlc3QuU2VydmVFY2hvZXNSZXF1ZXN0GiAuY291bnRlcnRlc3QuU2VydmVFY2hvZXNSZXNwb25zZRJNCgpEcm9wRWNob2VzEh4uY291bnRlcnRlc3QuRHJvcEVjaG9lc1JlcXVlc3QaHy5jb3VudGVydGVzdC5Ecm9wRWNob2VzUmVzcG9uc2USRAoHQ29ubmVjdBIbLmNvdW50ZXJ0ZXN0LkNvbm5lY3RSZXF1ZXN0GhwuY291bnRlcnRlc3QuQ29ubmVjdFJlc3BvbnNlEkEKBlN1bUFsbBIaLmNvdW50ZXJ0ZXN0LlN1bUFsbFJlcXVlc3QaGy5jb3VudGVydGVzdC5TdW1BbGxSZXNwb25zZTJFCglBZGRIZWxwZXISOAoDU3VtEhcuY291bnRlcnRlc3QuU3VtUmVxdWVzdBoYLmNvdW50ZXJ0ZXN0LlN1bVJlc3BvbnNlMkAKBEVjaG8SOAoDU2F5EhcuY291bnRlcnRlc3QuU2F5UmVxdWVzdBoYLmNvdW50ZXJ0ZXN0LlNheVJlc3BvbnNlQiNaIWV4YW1wbGUuY29tL2t2cGx1Z2lucy9jb3VudGVydGVzdGIGcHJvdG8z");
 
 /**
  * @generated from message countertest.PutRequest
@@ -128,6 +128,32 @@ export const ServeEchoesResponseSchema: GenMessage<ServeEchoesResponse> = /*@__P
   messageDesc(file_counter, 5);
 
 /**
+ * @generated from message countertest.DropEchoesRequest
+ */
+export type DropEchoesRequest = Message<"countertest.DropEchoesRequest"> & {
+};
+
+/**
+ * Describes the message countertest.DropEchoesRequest.
+ * Use `create(DropEchoesRequestSchema)` to create a new message.
+ */
+export const DropEchoesRequestSchema: GenMessage<DropEchoesRequest> = /*@__PURE__*/
+  messageDesc(file_counter, 6);
+
+/**
+ * @generated from message countertest.DropEchoesResponse
+ */
+export type DropEchoesResponse = Message<"countertest.DropEchoesResponse"> & {
+};
+
+/**
+ * Describes the message countertest.DropEchoesResponse.
+ * Use `create(DropEchoesResponseSchema)` to create a new message.
+ */
+export const DropEchoesResponseSchema: GenMessage<DropEchoesResponse> = /*@__PURE__*/
+  messageDesc(file_counter, 7);
+
+/**
  * @generated from message countertest.ConnectRequest
  */
 export type ConnectRequest = Message<"countertest.ConnectRequest"> & {
@@ -142,7 +168,7 @@ export type ConnectRequest = Message<"countertest.ConnectRequest"> & {
  * Use `create(ConnectRequestSchema)` to create a new message.
  */
 export const ConnectRequestSchema: GenMessage<ConnectRequest> = /*@__PURE__*/
-  messageDesc(file_counter, 6);
+  messageDesc(file_counter, 8);
 
 /**
  * @generated from message countertest.ConnectResponse
@@ -155,7 +181,7 @@ export type ConnectResponse = Message<"countertest.ConnectResponse"> & {
  * Use `create(ConnectResponseSchema)` to create a new message.
  */
 export const ConnectResponseSchema: GenMessage<ConnectResponse> = /*@__PURE__*/
-  messageDesc(file_counter, 7);
+  messageDesc(file_counter, 9);
 
 /**
  * @generated from message countertest.SumAllRequest
@@ -177,7 +203,7 @@ export type SumAllRequest = Message<"countertest.SumAllRequest"> & {
  * Use `create(SumAllRequestSchema)` to create a new message.
  */
 export const SumAllRequestSchema: GenMessage<SumAllRequest> = /*@__PURE__*/
-  messageDesc(file_counter, 8);
+  messageDesc(file_counter, 10);
 
 /**
  * @generated from message countertest.SumAllResponse
@@ -194,7 +220,7 @@ export type SumAllResponse = Message<"countertest.SumAllResponse"> & {
  * Use `create(SumAllResponseSchema)` to create a new message.
  */
 export const SumAllResponseSchema: GenMessage<SumAllResponse> = /*@__PURE__*/
-  messageDesc(file_counter, 9);
+  messageDesc(file_counter, 11);
 
 /**
  * @generated from message countertest.SumRequest
@@ -216,7 +242,7 @@ export type SumRequest = Message<"countertest.SumRequest"> & {
  * Use `create(SumRequestSchema)` to create a new message.
  */
 export const SumRequestSchema: GenMessage<SumRequest> = /*@__PURE__*/
-  messageDesc(file_counter, 10);
+  messageDesc(file_counter, 12);
 
 /**
  * @generated from message countertest.SumResponse
@@ -233,7 +259,7 @@ export type SumResponse = Message<"countertest.SumResponse"> & {
  * Use `create(SumResponseSchema)` to create a new message.
  */
 export const SumResponseSchema: GenMessage<SumResponse> = /*@__PURE__*/
-  messageDesc(file_counter, 11);
+  messageDesc(file_counter, 13);
 
 /**
  * @generated from message countertest.SayRequest
@@ -250,7 +276,7 @@ export type SayRequest = Message<"countertest.SayRequest"> & {
  * Use `create(SayRequestSchema)` to create a new message.
  */
 export const SayRequestSchema: GenMessage<SayRequest> = /*@__PURE__*/
-  messageDesc(file_counter, 12);
+  messageDesc(file_counter, 14);
 
 /**
  * @generated from message countertest.SayResponse
@@ -272,7 +298,7 @@ export type SayResponse = Message<"countertest.SayResponse"> & {
  * Use `create(SayResponseSchema)` to create a new message.
  */
 export const SayResponseSchema: GenMessage<SayResponse> = /*@__PURE__*/
-  messageDesc(file_counter, 13);
+  messageDesc(file_counter, 15);
 
 /**
  * Served by the plugin.
@@ -309,6 +335,16 @@ export const Counter: GenService<{
     methodKind: "unary";
     input: typeof ServeEchoesRequestSchema;
     output: typeof ServeEchoesResponseSchema;
+  },
+  /**
+   * Breaks every connection to an Echo, without a word; new ones are accepted.
+   *
+   * @generated from rpc countertest.Counter.DropEchoes
+   */
+  dropEchoes: {
+    methodKind: "unary";
+    input: typeof DropEchoesRequestSchema;
+    output: typeof DropEchoesResponseSchema;
   },
   /**
    * Dials several ids of the host's at once and keeps the connections.

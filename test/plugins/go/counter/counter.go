@@ -18,6 +18,7 @@ type counter struct {
 	lock    sync.Mutex
 	sums    map[string]int64
 	helpers []*grpc.ClientConn
+	echoes  []*grpc.Server
 }
 
 func (c *counter) Put(ctx context.Context, request *countertest.PutRequest) (*countertest.PutResponse, error) {
@@ -51,13 +52,35 @@ func (c *counter) ServeEchoes(
 	for range request.GetCount() {
 		id := c.broker.NextId()
 		ids = append(ids, id)
-		go c.broker.AcceptAndServe(id, func(options []grpc.ServerOption) *grpc.Server {
+		go c.serveEcho(id)
+	}
+	return &countertest.ServeEchoesResponse{Ids: ids}, nil
+}
+
+// serveEcho accepts the id again whenever DropEchoes has ended its server.
+func (c *counter) serveEcho(id uint32) {
+	for {
+		c.broker.AcceptAndServe(id, func(options []grpc.ServerOption) *grpc.Server {
 			server := grpc.NewServer(options...)
 			countertest.RegisterEchoServer(server, &echo{id: id})
+			c.lock.Lock()
+			defer c.lock.Unlock()
+			c.echoes = append(c.echoes, server)
 			return server
 		})
 	}
-	return &countertest.ServeEchoesResponse{Ids: ids}, nil
+}
+
+func (c *counter) DropEchoes(
+	context.Context, *countertest.DropEchoesRequest,
+) (*countertest.DropEchoesResponse, error) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	for _, server := range c.echoes {
+		server.Stop()
+	}
+	c.echoes = nil
+	return &countertest.DropEchoesResponse{}, nil
 }
 
 // Connect dials all ids at once, each in a goroutine of its own.

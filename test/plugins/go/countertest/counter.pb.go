@@ -298,6 +298,78 @@ func (x *ServeEchoesResponse) GetIds() []uint32 {
 	return nil
 }
 
+type DropEchoesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropEchoesRequest) Reset() {
+	*x = DropEchoesRequest{}
+	mi := &file_counter_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropEchoesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropEchoesRequest) ProtoMessage() {}
+
+func (x *DropEchoesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_counter_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropEchoesRequest.ProtoReflect.Descriptor instead.
+func (*DropEchoesRequest) Descriptor() ([]byte, []int) {
+	return file_counter_proto_rawDescGZIP(), []int{6}
+}
+
+type DropEchoesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropEchoesResponse) Reset() {
+	*x = DropEchoesResponse{}
+	mi := &file_counter_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropEchoesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropEchoesResponse) ProtoMessage() {}
+
+func (x *DropEchoesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_counter_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropEchoesResponse.ProtoReflect.Descriptor instead.
+func (*DropEchoesResponse) Descriptor() ([]byte, []int) {
+	return file_counter_proto_rawDescGZIP(), []int{7}
+}
+
 type ConnectRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ids           []uint32               `protobuf:"varint,1,rep,packed,name=ids,proto3" json:"ids,omitempty"`
@@ -307,7 +379,7 @@ type ConnectRequest struct {
 
 func (x *ConnectRequest) Reset() {
 	*x = ConnectRequest{}
-	mi := &file_counter_proto_msgTypes[6]
+	mi := &file_counter_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -319,7 +391,7 @@ func (x *ConnectRequest) String() string {
 func (*ConnectRequest) ProtoMessage() {}
 
 func (x *ConnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_counter_proto_msgTypes[6]
+	mi := &file_counter_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -332,7 +404,7 @@ func (x *ConnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectRequest.ProtoReflect.Descriptor instead.
 func (*ConnectRequest) Descriptor() ([]byte, []int) {
-	return file_counter_proto_rawDescGZIP(), []int{6}
+	return file_counter_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ConnectRequest) GetIds() []uint32 {
@@ -350,7 +422,7 @@ type ConnectResponse struct {
 
 func (x *ConnectResponse) Reset() {
 	*x = ConnectResponse{}
-	mi := &file_counter_proto_msgTypes[7]
+	mi := &file_counter_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -362,7 +434,7 @@ func (x *ConnectResponse) String() string {
 func (*ConnectResponse) ProtoMessage() {}
 
 func (x *ConnectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_counter_proto_msgTypes[7]
+	mi := &file_counter_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -375,7 +447,7 @@ func (x *ConnectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectResponse.ProtoReflect.Descriptor instead.
 func (*ConnectResponse) Descriptor() ([]byte, []int) {
-	return file_counter_proto_rawDescGZIP(), []int{7}
+	return file_counter_proto_rawDescGZIP(), []int{9}
 }
 
 type SumAllRequest struct {
@@ -388,7 +460,7 @@ type SumAllRequest struct {
 
 func (x *SumAllRequest) Reset() {
 	*x = SumAllRequest{}
-	mi := &file_counter_proto_msgTypes[8]
+	mi := &file_counter_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -400,7 +472,7 @@ func (x *SumAllRequest) String() string {
 func (*SumAllRequest) ProtoMessage() {}
 
 func (x *SumAllRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_counter_proto_msgTypes[8]
+	mi := &file_counter_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -413,7 +485,7 @@ func (x *SumAllRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SumAllRequest.ProtoReflect.Descriptor instead.
 func (*SumAllRequest) Descriptor() ([]byte, []int) {
-	return file_counter_proto_rawDescGZIP(), []int{8}
+	return file_counter_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SumAllRequest) GetA() int64 {
@@ -439,7 +511,7 @@ type SumAllResponse struct {
 
 func (x *SumAllResponse) Reset() {
 	*x = SumAllResponse{}
-	mi := &file_counter_proto_msgTypes[9]
+	mi := &file_counter_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -451,7 +523,7 @@ func (x *SumAllResponse) String() string {
 func (*SumAllResponse) ProtoMessage() {}
 
 func (x *SumAllResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_counter_proto_msgTypes[9]
+	mi := &file_counter_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -464,7 +536,7 @@ func (x *SumAllResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SumAllResponse.ProtoReflect.Descriptor instead.
 func (*SumAllResponse) Descriptor() ([]byte, []int) {
-	return file_counter_proto_rawDescGZIP(), []int{9}
+	return file_counter_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SumAllResponse) GetSums() []int64 {
@@ -484,7 +556,7 @@ type SumRequest struct {
 
 func (x *SumRequest) Reset() {
 	*x = SumRequest{}
-	mi := &file_counter_proto_msgTypes[10]
+	mi := &file_counter_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +568,7 @@ func (x *SumRequest) String() string {
 func (*SumRequest) ProtoMessage() {}
 
 func (x *SumRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_counter_proto_msgTypes[10]
+	mi := &file_counter_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +581,7 @@ func (x *SumRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SumRequest.ProtoReflect.Descriptor instead.
 func (*SumRequest) Descriptor() ([]byte, []int) {
-	return file_counter_proto_rawDescGZIP(), []int{10}
+	return file_counter_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SumRequest) GetA() int64 {
@@ -535,7 +607,7 @@ type SumResponse struct {
 
 func (x *SumResponse) Reset() {
 	*x = SumResponse{}
-	mi := &file_counter_proto_msgTypes[11]
+	mi := &file_counter_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +619,7 @@ func (x *SumResponse) String() string {
 func (*SumResponse) ProtoMessage() {}
 
 func (x *SumResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_counter_proto_msgTypes[11]
+	mi := &file_counter_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +632,7 @@ func (x *SumResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SumResponse.ProtoReflect.Descriptor instead.
 func (*SumResponse) Descriptor() ([]byte, []int) {
-	return file_counter_proto_rawDescGZIP(), []int{11}
+	return file_counter_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SumResponse) GetSum() int64 {
@@ -579,7 +651,7 @@ type SayRequest struct {
 
 func (x *SayRequest) Reset() {
 	*x = SayRequest{}
-	mi := &file_counter_proto_msgTypes[12]
+	mi := &file_counter_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +663,7 @@ func (x *SayRequest) String() string {
 func (*SayRequest) ProtoMessage() {}
 
 func (x *SayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_counter_proto_msgTypes[12]
+	mi := &file_counter_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +676,7 @@ func (x *SayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SayRequest.ProtoReflect.Descriptor instead.
 func (*SayRequest) Descriptor() ([]byte, []int) {
-	return file_counter_proto_rawDescGZIP(), []int{12}
+	return file_counter_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SayRequest) GetPayload() []byte {
@@ -624,7 +696,7 @@ type SayResponse struct {
 
 func (x *SayResponse) Reset() {
 	*x = SayResponse{}
-	mi := &file_counter_proto_msgTypes[13]
+	mi := &file_counter_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +708,7 @@ func (x *SayResponse) String() string {
 func (*SayResponse) ProtoMessage() {}
 
 func (x *SayResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_counter_proto_msgTypes[13]
+	mi := &file_counter_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +721,7 @@ func (x *SayResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SayResponse.ProtoReflect.Descriptor instead.
 func (*SayResponse) Descriptor() ([]byte, []int) {
-	return file_counter_proto_rawDescGZIP(), []int{13}
+	return file_counter_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SayResponse) GetPayload() []byte {
@@ -686,7 +758,9 @@ const file_counter_proto_rawDesc = "" +
 	"\x12ServeEchoesRequest\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\"'\n" +
 	"\x13ServeEchoesResponse\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\rR\x03ids\"\"\n" +
+	"\x03ids\x18\x01 \x03(\rR\x03ids\"\x13\n" +
+	"\x11DropEchoesRequest\"\x14\n" +
+	"\x12DropEchoesResponse\"\"\n" +
 	"\x0eConnectRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\rR\x03ids\"\x11\n" +
 	"\x0fConnectResponse\"+\n" +
@@ -706,11 +780,13 @@ const file_counter_proto_rawDesc = "" +
 	"\apayload\x18\x01 \x01(\fR\apayload\"7\n" +
 	"\vSayResponse\x12\x18\n" +
 	"\apayload\x18\x01 \x01(\fR\apayload\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\rR\x02id2\xd8\x02\n" +
+	"\x02id\x18\x02 \x01(\rR\x02id2\xa7\x03\n" +
 	"\aCounter\x128\n" +
 	"\x03Put\x12\x17.countertest.PutRequest\x1a\x18.countertest.PutResponse\x128\n" +
 	"\x03Get\x12\x17.countertest.GetRequest\x1a\x18.countertest.GetResponse\x12P\n" +
-	"\vServeEchoes\x12\x1f.countertest.ServeEchoesRequest\x1a .countertest.ServeEchoesResponse\x12D\n" +
+	"\vServeEchoes\x12\x1f.countertest.ServeEchoesRequest\x1a .countertest.ServeEchoesResponse\x12M\n" +
+	"\n" +
+	"DropEchoes\x12\x1e.countertest.DropEchoesRequest\x1a\x1f.countertest.DropEchoesResponse\x12D\n" +
 	"\aConnect\x12\x1b.countertest.ConnectRequest\x1a\x1c.countertest.ConnectResponse\x12A\n" +
 	"\x06SumAll\x12\x1a.countertest.SumAllRequest\x1a\x1b.countertest.SumAllResponse2E\n" +
 	"\tAddHelper\x128\n" +
@@ -730,7 +806,7 @@ func file_counter_proto_rawDescGZIP() []byte {
 	return file_counter_proto_rawDescData
 }
 
-var file_counter_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_counter_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_counter_proto_goTypes = []any{
 	(*PutRequest)(nil),          // 0: countertest.PutRequest
 	(*PutResponse)(nil),         // 1: countertest.PutResponse
@@ -738,32 +814,36 @@ var file_counter_proto_goTypes = []any{
 	(*GetResponse)(nil),         // 3: countertest.GetResponse
 	(*ServeEchoesRequest)(nil),  // 4: countertest.ServeEchoesRequest
 	(*ServeEchoesResponse)(nil), // 5: countertest.ServeEchoesResponse
-	(*ConnectRequest)(nil),      // 6: countertest.ConnectRequest
-	(*ConnectResponse)(nil),     // 7: countertest.ConnectResponse
-	(*SumAllRequest)(nil),       // 8: countertest.SumAllRequest
-	(*SumAllResponse)(nil),      // 9: countertest.SumAllResponse
-	(*SumRequest)(nil),          // 10: countertest.SumRequest
-	(*SumResponse)(nil),         // 11: countertest.SumResponse
-	(*SayRequest)(nil),          // 12: countertest.SayRequest
-	(*SayResponse)(nil),         // 13: countertest.SayResponse
+	(*DropEchoesRequest)(nil),   // 6: countertest.DropEchoesRequest
+	(*DropEchoesResponse)(nil),  // 7: countertest.DropEchoesResponse
+	(*ConnectRequest)(nil),      // 8: countertest.ConnectRequest
+	(*ConnectResponse)(nil),     // 9: countertest.ConnectResponse
+	(*SumAllRequest)(nil),       // 10: countertest.SumAllRequest
+	(*SumAllResponse)(nil),      // 11: countertest.SumAllResponse
+	(*SumRequest)(nil),          // 12: countertest.SumRequest
+	(*SumResponse)(nil),         // 13: countertest.SumResponse
+	(*SayRequest)(nil),          // 14: countertest.SayRequest
+	(*SayResponse)(nil),         // 15: countertest.SayResponse
 }
 var file_counter_proto_depIdxs = []int32{
 	0,  // 0: countertest.Counter.Put:input_type -> countertest.PutRequest
 	2,  // 1: countertest.Counter.Get:input_type -> countertest.GetRequest
 	4,  // 2: countertest.Counter.ServeEchoes:input_type -> countertest.ServeEchoesRequest
-	6,  // 3: countertest.Counter.Connect:input_type -> countertest.ConnectRequest
-	8,  // 4: countertest.Counter.SumAll:input_type -> countertest.SumAllRequest
-	10, // 5: countertest.AddHelper.Sum:input_type -> countertest.SumRequest
-	12, // 6: countertest.Echo.Say:input_type -> countertest.SayRequest
-	1,  // 7: countertest.Counter.Put:output_type -> countertest.PutResponse
-	3,  // 8: countertest.Counter.Get:output_type -> countertest.GetResponse
-	5,  // 9: countertest.Counter.ServeEchoes:output_type -> countertest.ServeEchoesResponse
-	7,  // 10: countertest.Counter.Connect:output_type -> countertest.ConnectResponse
-	9,  // 11: countertest.Counter.SumAll:output_type -> countertest.SumAllResponse
-	11, // 12: countertest.AddHelper.Sum:output_type -> countertest.SumResponse
-	13, // 13: countertest.Echo.Say:output_type -> countertest.SayResponse
-	7,  // [7:14] is the sub-list for method output_type
-	0,  // [0:7] is the sub-list for method input_type
+	6,  // 3: countertest.Counter.DropEchoes:input_type -> countertest.DropEchoesRequest
+	8,  // 4: countertest.Counter.Connect:input_type -> countertest.ConnectRequest
+	10, // 5: countertest.Counter.SumAll:input_type -> countertest.SumAllRequest
+	12, // 6: countertest.AddHelper.Sum:input_type -> countertest.SumRequest
+	14, // 7: countertest.Echo.Say:input_type -> countertest.SayRequest
+	1,  // 8: countertest.Counter.Put:output_type -> countertest.PutResponse
+	3,  // 9: countertest.Counter.Get:output_type -> countertest.GetResponse
+	5,  // 10: countertest.Counter.ServeEchoes:output_type -> countertest.ServeEchoesResponse
+	7,  // 11: countertest.Counter.DropEchoes:output_type -> countertest.DropEchoesResponse
+	9,  // 12: countertest.Counter.Connect:output_type -> countertest.ConnectResponse
+	11, // 13: countertest.Counter.SumAll:output_type -> countertest.SumAllResponse
+	13, // 14: countertest.AddHelper.Sum:output_type -> countertest.SumResponse
+	15, // 15: countertest.Echo.Say:output_type -> countertest.SayResponse
+	8,  // [8:16] is the sub-list for method output_type
+	0,  // [0:8] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -780,7 +860,7 @@ func file_counter_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_counter_proto_rawDesc), len(file_counter_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -25,6 +25,7 @@ const (
 	Counter_Put_FullMethodName         = "/countertest.Counter/Put"
 	Counter_Get_FullMethodName         = "/countertest.Counter/Get"
 	Counter_ServeEchoes_FullMethodName = "/countertest.Counter/ServeEchoes"
+	Counter_DropEchoes_FullMethodName  = "/countertest.Counter/DropEchoes"
 	Counter_Connect_FullMethodName     = "/countertest.Counter/Connect"
 	Counter_SumAll_FullMethodName      = "/countertest.Counter/SumAll"
 )
@@ -41,6 +42,8 @@ type CounterClient interface {
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
 	// Begins to accept several ids at once and to serve Echo at each.
 	ServeEchoes(ctx context.Context, in *ServeEchoesRequest, opts ...grpc.CallOption) (*ServeEchoesResponse, error)
+	// Breaks every connection to an Echo, without a word; new ones are accepted.
+	DropEchoes(ctx context.Context, in *DropEchoesRequest, opts ...grpc.CallOption) (*DropEchoesResponse, error)
 	// Dials several ids of the host's at once and keeps the connections.
 	Connect(ctx context.Context, in *ConnectRequest, opts ...grpc.CallOption) (*ConnectResponse, error)
 	// Calls AddHelper on each connection that Connect has made, in its order.
@@ -85,6 +88,16 @@ func (c *counterClient) ServeEchoes(ctx context.Context, in *ServeEchoesRequest,
 	return out, nil
 }
 
+func (c *counterClient) DropEchoes(ctx context.Context, in *DropEchoesRequest, opts ...grpc.CallOption) (*DropEchoesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DropEchoesResponse)
+	err := c.cc.Invoke(ctx, Counter_DropEchoes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *counterClient) Connect(ctx context.Context, in *ConnectRequest, opts ...grpc.CallOption) (*ConnectResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConnectResponse)
@@ -117,6 +130,8 @@ type CounterServer interface {
 	Get(context.Context, *GetRequest) (*GetResponse, error)
 	// Begins to accept several ids at once and to serve Echo at each.
 	ServeEchoes(context.Context, *ServeEchoesRequest) (*ServeEchoesResponse, error)
+	// Breaks every connection to an Echo, without a word; new ones are accepted.
+	DropEchoes(context.Context, *DropEchoesRequest) (*DropEchoesResponse, error)
 	// Dials several ids of the host's at once and keeps the connections.
 	Connect(context.Context, *ConnectRequest) (*ConnectResponse, error)
 	// Calls AddHelper on each connection that Connect has made, in its order.
@@ -139,6 +154,9 @@ func (UnimplementedCounterServer) Get(context.Context, *GetRequest) (*GetRespons
 }
 func (UnimplementedCounterServer) ServeEchoes(context.Context, *ServeEchoesRequest) (*ServeEchoesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ServeEchoes not implemented")
+}
+func (UnimplementedCounterServer) DropEchoes(context.Context, *DropEchoesRequest) (*DropEchoesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DropEchoes not implemented")
 }
 func (UnimplementedCounterServer) Connect(context.Context, *ConnectRequest) (*ConnectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Connect not implemented")
@@ -221,6 +239,24 @@ func _Counter_ServeEchoes_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Counter_DropEchoes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DropEchoesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CounterServer).DropEchoes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Counter_DropEchoes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CounterServer).DropEchoes(ctx, req.(*DropEchoesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Counter_Connect_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ConnectRequest)
 	if err := dec(in); err != nil {
@@ -275,6 +311,10 @@ var Counter_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ServeEchoes",
 			Handler:    _Counter_ServeEchoes_Handler,
+		},
+		{
+			MethodName: "DropEchoes",
+			Handler:    _Counter_DropEchoes_Handler,
 		},
 		{
 			MethodName: "Connect",
