@@ -106,7 +106,11 @@ export class GrpcBroker implements AsyncDisposable {
    * @param routes says which services there are: `(router) => router.service(AddHelper, { sum: … })`
    * @throws {PluginError} as {@link accept}
    */
-  async acceptAndServe(id: number, routes: (router: ConnectRouter) => void, signal?: AbortSignal) {
+  async acceptAndServe(
+    id: number,
+    routes: (router: ConnectRouter) => void,
+    signal?: AbortSignal,
+  ): Promise<BrokerServer> {
     const server = new StreamServer(routes);
     const listener = await this.accept(id, signal);
     const served = new BrokerServer(listener, server, this.#options.tls);

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import createDebug from "debug";
 import { PluginError } from "../../contract/errors.ts";
 import { throwIfAborted, within } from "../../lifetime/deadline.ts";
+import { harmless } from "../../lifetime/tail.ts";
 import type { ConnInfo } from "../gen/plugin_pb.ts";
 import { type Announcements, PATIENCE_MS } from "./announcements.ts";
 import type { ConnInfoStream } from "./conn-info-stream.ts";
@@ -84,7 +85,8 @@ export class KnockingDialer {
       const what = `handshake failed for multiplexing on id ${id}; expected knock and ack, but got something else`;
       throw new PluginError("forward-failed", what, { hint: "Is the plugin in the same mode as the host?" });
     }
-    if (knock.error !== "") throw new PluginError("forward-failed", `failed to knock for id ${id}: ${knock.error}`);
+    if (knock.error !== "")
+      throw new PluginError("forward-failed", `failed to knock for id ${id}: ${harmless(knock.error)}`);
     return this.#open();
   }
 
