@@ -60,7 +60,6 @@ export class BrokerServer implements AsyncDisposable {
       this.#server.serve(await this.#secured(stream));
     } catch (failure) {
       debug("id %d: a connection was refused: %s", this.id, (failure as Error).message);
-      stream.destroy();
     }
   }
 

@@ -205,7 +205,7 @@ describe("dial", () => {
 describe("accept", () => {
   test("listens, makes the way, and only then tells the plugin", async () => {
     const wayIsReady = later<void>();
-    const asked = later<Address>();
+    let asked = later<Address>();
     const hostToPlugin = async (address: Address): Promise<Address> => {
       asked.resolve(address);
       await wayIsReady.promise;
@@ -235,7 +235,11 @@ describe("accept", () => {
     expect(await rest).toBe("ended");
     expect((await failureOf(listener.accept())).code).toBe("closed");
     for (const one of [socket, again]) one.destroy();
-    await (await broker.accept(1)).close();
+    asked = later<Address>();
+    const next = await broker.accept(1);
+    const forgotten = await dialHost(formatAddress(await asked.promise));
+    await next.close();
+    await once(forgotten.resume(), "close");
   });
 
   test("can be given up, in every phase, and leaves nothing", async () => {
@@ -335,6 +339,9 @@ describe("acceptAndServe", () => {
     start();
     await broker.acceptAndServe(1, ({ service }) => service(AddHelper, sum));
     const { address } = await plugin.hear();
+    const leaves = connect({ path: address, allowHalfOpen: true });
+    leaves.resume().end();
+    await once(leaves, "close");
     const session = connectHttp2("http://localhost", { createConnection: () => connect({ path: address }) });
     const statusOf = async (headers: Record<string, string>) => {
       const stream = session.request(headers).resume().end();

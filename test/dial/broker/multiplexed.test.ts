@@ -104,7 +104,9 @@ describe("the plugin dials", () => {
     const stray = wire.open();
     await once(stray.resume(), "close");
     await comeIn(1, "invited");
+    const companion = wire.open();
     expect(await wordsOn(await listener.accept())).toBe("invited");
+    await once(companion.resume(), "close");
   });
 
   test("one who knocks and does not come keeps the others waiting for a moment only", async () => {
