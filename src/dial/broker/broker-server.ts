@@ -20,11 +20,17 @@ export class BrokerServer implements AsyncDisposable {
   readonly #listener: BrokerListener;
   readonly #server: StreamServer;
   readonly #tls: PluginTls | undefined;
+  readonly #onClosed: () => void;
   #closing: Promise<void> | undefined;
 
-  /** For the broker; everybody else gets servers from `GrpcBroker.acceptAndServe`. */
-  constructor(listener: BrokerListener, server: StreamServer, tls: PluginTls | undefined) {
+  /**
+   * For the broker; everybody else gets servers from `GrpcBroker.acceptAndServe`.
+   *
+   * @param onClosed called when {@link close} is done
+   */
+  constructor(listener: BrokerListener, server: StreamServer, tls: PluginTls | undefined, onClosed: () => void) {
     this.id = listener.id;
+    this.#onClosed = onClosed;
     this.#listener = listener;
     this.#server = server;
     this.#tls = tls;
@@ -36,7 +42,7 @@ export class BrokerServer implements AsyncDisposable {
    * latest; what still goes on then is ended. The id is free again. May be called often; never rejects.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#listener.close().then(() => this.#server.close(GRACE_MS));
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
@@ -48,6 +54,12 @@ export class BrokerServer implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#listener.close();
+    await this.#server.close(GRACE_MS);
+    this.#onClosed();
   }
 
   async #serve(): Promise<void> {

@@ -113,9 +113,8 @@ export class GrpcBroker implements AsyncDisposable {
   ): Promise<BrokerServer> {
     const server = new StreamServer(routes);
     const listener = await this.accept(id, signal);
-    const served = new BrokerServer(listener, server, this.#options.tls);
+    const served = new BrokerServer(listener, server, this.#options.tls, () => this.#servers.delete(served));
     this.#servers.add(served);
-    listener.onClose(() => this.#servers.delete(served));
     return served;
   }
 
@@ -164,9 +163,9 @@ export class GrpcBroker implements AsyncDisposable {
     this.#closed = true;
     const closed = brokerClosed(reason);
     this.#stream.close(closed);
-    const servers = [...this.#servers];
     const listeners = [...this.#listeners.values()].map((listener) => listener.close(closed));
-    for (const server of servers) server.destroy();
+    for (const server of this.#servers) server.destroy();
+    this.#servers.clear();
     for (const link of [...this.#links]) link.close(reason);
     // What lies above before what lies below: Node crashes over TLS that is destroyed the other way round.
     for (const stream of [...this.#streams].reverse()) stream.destroy();

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Address, formatAddress } from "../../../src/contract/address.ts";
 import { PluginError } from "../../../src/contract/errors.ts";
 import type { BrokerOptions } from "../../../src/dial/broker/broker-options.ts";
+import type { BrokerServer } from "../../../src/dial/broker/broker-server.ts";
 import { GrpcBroker } from "../../../src/dial/broker/grpc-broker.ts";
 import { grpcTransport } from "../../../src/dial/grpc-transport.ts";
 import { Http2Link } from "../../../src/dial/http2-link.ts";
@@ -301,6 +302,23 @@ describe("acceptAndServe", () => {
     await broker.close();
     await once(silent.resume(), "close");
     close();
+  });
+
+  test.each<[string, (server: BrokerServer) => unknown]>([
+    ["server, broker", (server) => [server.close(), broker.close()]],
+    ["broker, server", (server) => [broker.close(), server.close()]],
+    ["broker in a moment", (server) => [server.close(), Promise.resolve().then(() => broker.close())]],
+    ["server in a moment", (server) => [broker.close(), Promise.resolve().then(() => server.close())]],
+  ])("may be closed in any order at once: %s", async (_what, closeBoth) => {
+    start({ tls: TLS });
+    const server = await broker.acceptAndServe(1, ({ service }) => service(AddHelper, sum));
+    const { address } = await plugin.hear();
+    const clients = Array.from({ length: 5 }, () => helperAt(address, PLUGINS_TLS));
+    await Promise.all(clients.map(({ helper }) => helper.sum({ a: 1n, b: 2n })));
+    const half = await dialHost(address);
+    closeBoth(server);
+    await once(half.resume(), "close");
+    for (const { close } of clients) close();
   });
 
   test("lets calls finish when it is closed, and ends those that do not", async () => {
