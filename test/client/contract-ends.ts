@@ -116,10 +116,10 @@ export function endContract(kind: RunnerKind): void {
       await using bench = await kind.open();
       await using hosted = await startKvOn(bench);
       using grpcJs = new GrpcJs(await hosted.client.grpcTarget());
-      const call = grpcJs.serverStream(KV.method.count, { from: 1, to: 2 ** 31 - 1, size: 1000 });
-      const failed = expect(call).rejects.toMatchObject({ code: expect.any(Number) });
+      const call = grpcJs.openServerStream(KV.method.count, { from: 1, to: 2 ** 31 - 1, size: 1000 });
+      await call.begun;
       await hosted.kv.crash({ exitCode: 9 }).catch(() => {});
-      await failed;
+      await expect(call.ended).rejects.toMatchObject({ code: expect.any(Number) });
     });
 
     test("that only hangs is told by a ping", async () => {

@@ -9,6 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import type { GrpcTarget } from "../../src/client/grpc-target.ts";
+import { later } from "../../src/lifetime/later.ts";
 
 /** Calls any method of any service by `@grpc/grpc-js`, as a host does that has chosen it. */
 export class GrpcJs implements Disposable {
@@ -43,6 +44,25 @@ export class GrpcJs implements Disposable {
       create(method.input, request) as MessageShape<I>,
     );
     return stream.toArray();
+  }
+
+  /** Begins a call that the server streams to: `begun` when the first message is here, `ended` at its end. */
+  openServerStream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethod & { input: I; output: O },
+    request: MessageInitShape<I>,
+  ): { begun: Promise<void>; ended: Promise<void> } {
+    const stream = this.#client.makeServerStreamRequest(
+      ...words(method),
+      create(method.input, request) as MessageShape<I>,
+    );
+    const [begun, ended] = [later<void>(), later<void>()];
+    stream.on("data", () => begun.resolve());
+    stream.on("end", () => ended.resolve());
+    stream.on("error", (failure) => {
+      begun.reject(failure);
+      ended.reject(failure);
+    });
+    return { begun: begun.promise, ended: ended.promise };
   }
 
   clientStream<I extends DescMessage, O extends DescMessage>(
