@@ -17,7 +17,7 @@ const tsc = join(dirname(require.resolve("typescript/package.json")), "bin", "ts
 execFileSync(process.execPath, [tsc, "-p", join(top, "tsconfig.build.json"), "--outDir", dist], { stdio: "inherit" });
 
 // The programs that run on the box are files of their own; the executable looks for them beside itself.
-for (const name of readdirSync(join(top, "src", "exec")).filter((one) => one.endsWith(".sh"))) {
+for (const name of readdirSync(join(top, "src", "exec")).filter((one) => /\.(sh|py|pl)$/.test(one))) {
   mkdirSync(join(dist, "exec"), { recursive: true });
   cpSync(join(top, "src", "exec", name), join(dist, "exec", name));
   cpSync(join(top, "src", "exec", name), join(dist, name));

@@ -35,3 +35,8 @@ export function randomWord(): string {
 export function readProgram(name: string): string {
   return readFileSync(new URL(`./${name}`, import.meta.url), "utf8").replace(/^[ \t]*#.*\n|^[ \t]+/gm, "");
 }
+
+/** The same of a program in another language, where indentation may mean something: only its comments are left out. */
+export function readScript(name: string): string {
+  return readFileSync(new URL(`./${name}`, import.meta.url), "utf8").replace(/^[ \t]*#.*\n/gm, "");
+}

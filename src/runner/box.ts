@@ -8,6 +8,8 @@ import type { StartReport } from "../exec/start-report.ts";
 export type Translator = AddrTranslator & {
   /** Connects to an address of the plugin without a listener. */
   openStream(pluginAddress: Address, signal?: AbortSignal): Promise<Duplex>;
+  /** What is not as usual about how addresses are reached, in lines for people. */
+  notes(): readonly string[];
   close(): Promise<void>;
 };
 

@@ -46,8 +46,10 @@ export function whyNotStarted(facts: Facts): { what: string; hint: string } | un
 /**
  * What is known about a plugin that did not come up, in the shape of go-plugin's own notes
  * (`internal/cmdrunner/notes_unix.go`), about the file on the box.
+ *
+ * @param ways what is not as usual about how the plugin is reached, a line each
  */
-export function diagnosisText(facts: Facts, exit: string, stderr: string): string {
+export function diagnosisText(facts: Facts, exit: string, stderr: string, ways: readonly string[] = []): string {
   const lines = [
     "This usually means",
     "  the plugin was not compiled for the box's architecture,",
@@ -60,6 +62,7 @@ export function diagnosisText(facts: Facts, exit: string, stderr: string): strin
   ];
   const why = whyNotStarted(facts);
   if (why) lines.push(`  Cannot run: ${why.what}.`);
+  lines.push(...ways.map((way) => `  ${way}`));
   if (stderr !== "") lines.push("Its stderr ended with:", stderr.trimEnd().replace(/^/gm, "  "));
   return lines.join("\n");
 }

@@ -77,6 +77,7 @@ const IDENTITY: Translator = {
   pluginToHost: async (address) => address,
   hostToPlugin: async (address) => address,
   openStream: dial,
+  notes: () => [],
   close: async () => {},
 };
 

@@ -6,6 +6,7 @@ import type { Address } from "../contract/address.ts";
 import type { Connection } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import type { Box } from "./box.ts";
+import type { RelayMode } from "./box-streams.ts";
 import { checkNames, PLUGIN_OPTION_NAMES, type PluginOptions, resolvePluginOptions } from "./plugin-options.ts";
 import { type SshBoxOptions, sshBox } from "./ssh-box.ts";
 import { SupervisedRunner } from "./supervised-runner.ts";
@@ -18,6 +19,19 @@ export interface ForwardOptions {
    * @default "unix"
    */
   hostNetwork?: "unix" | "tcp";
+  /**
+   * What to do where the server refuses to forward, or does not know how:
+   *
+   * - `"auto"`: connections to the plugin go through a program on the box (python3, perl, socat or ncat), in an exec
+   *   channel each. Listeners for the plugin become a TCP port on the box's loopback, which every user of the box can
+   *   connect to; where that is refused too, a program (python3 or perl) listens in the private directory.
+   * - `"never"`: it fails with `forward-forbidden`
+   * - `"always"`: the server is not even asked; for tests and comparisons
+   *
+   * Each connection through a program takes one of the connection's sessions: see `MaxSessions` in sshd_config.
+   * @default "auto"
+   */
+  relay?: RelayMode;
   /** Takes an address of the plugin's that is not on the box's own loopback. @default none is taken */
   allowAddress?: (address: Address) => boolean;
 }
@@ -50,7 +64,7 @@ export class SshRunner extends SupervisedRunner {
   }
 }
 
-const NAMES = new Set<string>(["destination", "pool", "connection", "hostNetwork", "allowAddress"]);
+const NAMES = new Set<string>(["destination", "pool", "connection", "hostNetwork", "relay", "allowAddress"]);
 
 function boxOpener(options: SshRunnerOptions): (signal: AbortSignal) => Promise<Box> {
   const forward = forwardOptions(options);
@@ -84,17 +98,21 @@ function boxOpener(options: SshRunnerOptions): (signal: AbortSignal) => Promise<
   };
 }
 
-function forwardOptions({ hostNetwork = "unix", allowAddress }: ForwardOptions): SshBoxOptions {
+function forwardOptions({ hostNetwork = "unix", relay = "auto", allowAddress }: ForwardOptions): SshBoxOptions {
   if (hostNetwork !== "unix" && hostNetwork !== "tcp") {
     throw new PluginError(
       "bad-options",
       `\`hostNetwork\` must be "unix" or "tcp", not ${JSON.stringify(hostNetwork)}.`,
     );
   }
+  if (!["auto", "never", "always"].includes(relay)) {
+    const given = JSON.stringify(relay);
+    throw new PluginError("bad-options", `\`relay\` must be "auto", "never" or "always", not ${given}.`);
+  }
   if (allowAddress !== undefined && typeof allowAddress !== "function") {
     throw new PluginError("bad-options", "`allowAddress` must be a function that takes an address and says yes or no.");
   }
-  return { hostNetwork, allowAddress };
+  return { hostNetwork, relay, allowAddress };
 }
 
 function refuseTogether(one: string, other: string, hint = ""): never {

@@ -190,7 +190,7 @@ export class SupervisedRunner implements Runner {
     // A look that was given up, or came too early, is not the last word.
     if (Object.keys(facts).length > 0) this.#facts = facts;
     const exit = this.#exit ? describeExit(this.#exit) : "";
-    return diagnosisText(facts, exit, this.#process?.said("stderr") ?? "");
+    return diagnosisText(facts, exit, this.#process?.said("stderr") ?? "", this.#translator?.notes() ?? []);
   }
 
   async pluginToHost(pluginAddress: Address, signal?: AbortSignal): Promise<Address> {

@@ -15,7 +15,8 @@ import { type Forward, forwardToPlugin } from "./forward-to-plugin.ts";
 
 /** What a translator has to know of the box. */
 export interface AddressBookOptions {
-  connection: Connection;
+  /** Has the box listen, at an address or near it. */
+  connection: Pick<Connection, "listen">;
   /** Connects to a checked address of the plugin. */
   openStream: (pluginAddress: Address, signal?: AbortSignal) => Promise<Duplex>;
   /** The supervisor's private directory on the box. */

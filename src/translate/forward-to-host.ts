@@ -20,7 +20,7 @@ const NOBODY_LISTENS = new Set(["ENOENT", "ECONNREFUSED"]);
  * @param onGone called when the box was told to stop listening, at most once
  */
 export async function forwardToHost(
-  connection: Connection,
+  connection: Pick<Connection, "listen">,
   at: Address,
   host: Address,
   onGone: () => void,

@@ -1,0 +1,110 @@
+import { Duplex, type Readable } from "node:stream";
+import type { ExecChannel } from "../contract/connection.ts";
+import { PluginError } from "../contract/errors.ts";
+import type { ExitStatus } from "../contract/runner.ts";
+import { describeExit } from "./exit-status.ts";
+import { endChannel } from "./relay-program.ts";
+
+/** An end without a single byte may be that of a relay that could not connect; its exit tells, and comes at once. */
+const EXIT_MS = 250;
+
+/**
+ * A connection through a relay, as a stream: each direction ends by itself, and back-pressure passes through. It
+ * breaks when the connection to the box does, or when the relay ends in the middle.
+ */
+export class RelayStream extends Duplex {
+  readonly #channel: ExecChannel;
+  readonly #output: Readable;
+  #received = false;
+  /** Nobody takes anymore what is written. */
+  #deaf = false;
+  #exit: ExitStatus | undefined;
+  /** Goes on with the write that waits. */
+  #next: (() => void) | undefined;
+
+  /**
+   * @param channel where the relay runs
+   * @param output its stdout, from the first byte of the connection on
+   * @param lost aborts when the box cannot be reached any more
+   */
+  constructor(channel: ExecChannel, output: Readable, lost: AbortSignal) {
+    super({ allowHalfOpen: true });
+    this.#channel = channel;
+    this.#output = output;
+    const onLost = () => this.destroy(lost.reason);
+    lost.addEventListener("abort", onLost, { once: true });
+    this.once("close", () => lost.removeEventListener("abort", onLost));
+    output.on("data", (chunk: Buffer) => {
+      this.#received = true;
+      if (!this.push(chunk)) output.pause();
+    });
+    output.on("end", () => void this.#ended());
+    void channel.exited.then((status) => {
+      this.#exit = status;
+    });
+    void channel.closed.then(() => this.#closed());
+    if (lost.aborted) onLost();
+  }
+
+  override _read(): void {
+    this.#output.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    const { stdin } = this.#channel;
+    if (this.#deaf || !stdin.writable) {
+      done();
+      return;
+    }
+    this.#next = () => {
+      this.#next = undefined;
+      done();
+    };
+    stdin.write(chunk, () => this.#next?.());
+  }
+
+  /** A relay ends by itself when both directions have ended. Before that it may hold what was written. */
+  override _final(done: () => void): void {
+    this.#channel.stdin.end();
+    void this.#channel.exited.then(() => done());
+  }
+
+  override _destroy(failure: Error | null, done: (failure: Error | null) => void): void {
+    endChannel(this.#channel);
+    this.#output.resume();
+    done(failure);
+  }
+
+  /** The plugin has ended its side, or the relay has ended before its time. */
+  async #ended(): Promise<void> {
+    if (!this.#received) await soon(this.#channel.exited, EXIT_MS);
+    if (this.destroyed) return;
+    if (this.#exit && this.#exit.code !== 0) this.destroy(relayBroke(this.#exit));
+    else this.push(null);
+  }
+
+  /** The channel is over. What was received is still to be read; what is written now reaches nobody. */
+  #closed(): void {
+    this.#deaf = true;
+    this.#next?.();
+    if (this.destroyed) return;
+    if (this.readableEnded) this.destroy();
+    else this.once("end", () => this.destroy());
+  }
+}
+
+function relayBroke(exit: ExitStatus): PluginError {
+  return new PluginError("forward-failed", `The relay on the box broke: it ended with ${describeExit(exit)}.`, {
+    hint: "The plugin may have ended, or nobody listens there.",
+  });
+}
+
+function soon(promise: Promise<unknown>, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, timeoutMs);
+    void promise.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
