@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type { Runner } from "../../src/contract/runner.ts";
+import type { EmbeddedServerOptions } from "../../src/demo/embedded-server.ts";
 import { LocalRunner } from "../../src/runner/local-runner.ts";
 import type { PluginOptions } from "../../src/runner/plugin-options.ts";
 import { type ForwardOptions, SshRunner } from "../../src/runner/ssh-runner.ts";
@@ -48,24 +49,33 @@ export const localKind: RunnerKind = {
 };
 
 /** Plugins behind the SSH server in this process. */
-export const embeddedKind: RunnerKind = {
-  name: "SshRunner, embedded server",
-  isLocal: false,
-  open: async () => {
-    const before = openSockets();
-    const server = await startEmbedded();
-    return openBench(before, server, sshRunner(server), () => server.embedded.connections);
-  },
-};
+export const embeddedKind: RunnerKind = embeddedKindWith("", {});
 
-/** Plugins behind a throw-away sshd. */
-export function opensshKind(user?: string): RunnerKind {
+/** The same, with a server that is not as usual, or with other options for the runner. */
+export function embeddedKindWith(
+  what: string,
+  settings: EmbeddedServerOptions,
+  options: Partial<ForwardOptions> = {},
+): RunnerKind {
   return {
-    name: `SshRunner, sshd${user ? ", an ordinary login" : ""}`,
+    name: `SshRunner, embedded server${what}`,
     isLocal: false,
     open: async () => {
       const before = openSockets();
-      const server = await startOpenSsh(user ? { user } : {});
+      const server = await startEmbedded(settings);
+      return openBench(before, server, sshRunner(server, options), () => server.embedded.connections);
+    },
+  };
+}
+
+/** Plugins behind a throw-away sshd; `lines` for its configuration come first. */
+export function opensshKind(user?: string, lines: readonly string[] = []): RunnerKind {
+  return {
+    name: ["SshRunner, sshd", ...(user ? ["an ordinary login"] : []), ...lines].join(", "),
+    isLocal: false,
+    open: async () => {
+      const before = openSockets();
+      const server = await startOpenSsh({ options: lines, ...(user ? { user } : {}) });
       return openBench(before, server, sshRunner(server), () => server.sessionPids().length);
     },
   };
@@ -81,8 +91,8 @@ export function connectTo(server: TestServer, port = server.port) {
   };
 }
 
-function sshRunner(server: TestServer) {
-  return (options: PluginOptions & ForwardOptions) => new SshRunner({ ...connectTo(server), ...options });
+function sshRunner(server: TestServer, usual: Partial<ForwardOptions> = {}) {
+  return (options: PluginOptions & ForwardOptions) => new SshRunner({ ...connectTo(server), ...usual, ...options });
 }
 
 function openBench(

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import type { AcceptConnection, RejectConnection, ServerChannel } from "ssh2";
 import type { Visit } from "./box.ts";
 import { allows } from "./options.ts";
-import { FAILED, FORBIDDEN, type Refusal, refuseChannel } from "./refuse-channel.ts";
+import { FAILED, FORBIDDEN, type Refusal, refuseChannel, UNKNOWN } from "./refuse-channel.ts";
 import { note, relay } from "./relay.ts";
 import { fitsSocketPath } from "./socket-file.ts";
 
@@ -17,7 +17,7 @@ const TEXTS: Record<string, string> = {
 /** Connects the client to TCP ports and unix sockets of the box, as far as the options allow. */
 export function serveForwardsIntoBox(visit: Visit): void {
   const { box, connection } = visit;
-  const { allowTcpForwarding, allowStreamLocalForwarding } = box.options;
+  const { allowTcpForwarding, allowStreamLocalForwarding, knowsStreamLocal } = box.options;
   connection.on("tcpip", (accept, reject, { destIP, destPort }) => {
     if (box.hangAt === "channel") return;
     if (!allows(allowTcpForwarding, "local")) return refuseChannel(visit, reject, FORBIDDEN);
@@ -26,6 +26,7 @@ export function serveForwardsIntoBox(visit: Visit): void {
   });
   connection.on("openssh.streamlocal", (accept, reject, { socketPath }) => {
     if (box.hangAt === "channel") return;
+    if (!knowsStreamLocal) return refuseChannel(visit, reject, UNKNOWN);
     // sshd refuses unix sockets too where TCP is forbidden, and gives no reason for it.
     const allowed = allows(allowTcpForwarding, "local") && allows(allowStreamLocalForwarding, "local");
     if (!allowed || !fitsSocketPath(socketPath)) return refuseChannel(visit, reject, FAILED);

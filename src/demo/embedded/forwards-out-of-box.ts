@@ -15,9 +15,9 @@ interface Answer {
 /** Listens on the box for the client, as far as the options allow, and cancels again. */
 export function serveForwardsOutOfBox(visit: Visit): void {
   const { box, connection } = visit;
-  const { allowTcpForwarding, allowStreamLocalForwarding } = box.options;
+  const { allowTcpForwarding, allowStreamLocalForwarding, knowsStreamLocal } = box.options;
   const tcp = allows(allowTcpForwarding, "remote");
-  const unix = tcp && allows(allowStreamLocalForwarding, "remote");
+  const unix = tcp && knowsStreamLocal && allows(allowStreamLocalForwarding, "remote");
   const listeners = new Map<string, Entry>();
   const cancel = (what: string, answer: Answer) => {
     const listener = listeners.get(what);

@@ -34,6 +34,12 @@ export interface EmbeddedServerOptions {
    */
   allowStreamLocalForwarding?: Forwarding;
   /**
+   * Whether the server has ever heard of forwarding to unix sockets, which dropbear 2022 and servers on Go's x/crypto
+   * have not: they refuse the kind of channel, not the address.
+   * @default true
+   */
+  knowsStreamLocal?: boolean;
+  /**
    * As sshd's `MaxSessions`: how many commands one connection may have. A slot is taken while its process lives.
    * @default 10
    */
@@ -76,6 +82,7 @@ export function resolveOptions(options: EmbeddedServerOptions, clientKey: string
     loginShell: "/bin/sh",
     allowTcpForwarding: true,
     allowStreamLocalForwarding: true,
+    knowsStreamLocal: true,
     maxSessions: 10,
     rcNoise: {},
     authorizedKeys: [clientKey],
