@@ -1,16 +1,12 @@
 import { describe } from "vitest";
 import { hasTier, TEST_LOGIN } from "../tiers/tiers.ts";
 import { addressContract } from "./contract-addresses.ts";
-import { embeddedKindWith, opensshKind, type RunnerKind } from "./runner-kinds.ts";
+import { embeddedKindWith, opensshKind } from "./runner-kinds.ts";
 
-/** Servers that refuse to forward, each in its way. Addresses must be reached all the same. */
-const KINDS: readonly RunnerKind[] = [
-  embeddedKindWith(" without any forwarding", { allowTcpForwarding: false }),
-  embeddedKindWith(" that knows no unix sockets", { knowsStreamLocal: false }),
-  embeddedKindWith(" that is not asked", {}, { relay: "always" }),
-];
-
-describe.each(KINDS)("$name", (kind) => addressContract(kind));
+/** Servers that refuse to forward. Addresses must be reached all the same. */
+describe("embedded, without any forwarding", () => {
+  addressContract(embeddedKindWith(" without any forwarding", { allowTcpForwarding: false }));
+});
 
 const user = hasTier("login") ? TEST_LOGIN : undefined;
 describe.skipIf(!hasTier("openssh"))("openssh, DisableForwarding", () =>

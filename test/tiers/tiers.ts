@@ -39,6 +39,12 @@ export const TIERS: readonly Tier[] = [
     install: "apt-get install openssh-server openssh-client",
   },
   {
+    name: "relays",
+    what: "what a box may have to relay with",
+    available: ["python3", "perl", "socat", "ncat"].every(has),
+    install: "apt-get install python3 perl socat ncat",
+  },
+  {
     name: "login",
     what: "sshd as root, an ordinary account logs in",
     available: has("sshd") && process.getuid?.() === 0 && hasAccount(TEST_LOGIN),
