@@ -9,6 +9,13 @@ import { endChannel } from "./relay-program.ts";
 const EXIT_MS = 250;
 
 /**
+ * How much may be on its way before the writer is held up, as in the buffer of a socket: as much as a plugin's HTTP/2 lets
+ * be sent at once. Node fails with an assertion when it resets an HTTP/2 stream during a write to anything but a socket,
+ * so writes must not take long.
+ */
+const SEND_BUFFER = 16 * 1024 * 1024;
+
+/**
  * A connection through a relay, as a stream: each direction ends by itself, and back-pressure passes through. It
  * breaks when the connection to the box does, or when the relay ends in the middle.
  */
@@ -19,6 +26,8 @@ export class RelayStream extends Duplex {
   /** Nobody takes anymore what is written. */
   #deaf = false;
   #exit: ExitStatus | undefined;
+  /** How many bytes were written that have not left yet. */
+  #backlog = 0;
   /** Goes on with the write that waits. */
   #next: (() => void) | undefined;
 
@@ -56,11 +65,21 @@ export class RelayStream extends Duplex {
       done();
       return;
     }
-    this.#next = () => {
-      this.#next = undefined;
-      done();
-    };
-    stdin.write(chunk, () => this.#next?.());
+    this.#backlog += chunk.length;
+    this.#next = done;
+    stdin.write(chunk, () => {
+      this.#backlog -= chunk.length;
+      this.#goOn();
+    });
+    this.#goOn();
+  }
+
+  /** Takes the next write if there is room for it. */
+  #goOn(): void {
+    if (this.#backlog > SEND_BUFFER && !this.#deaf) return;
+    const next = this.#next;
+    this.#next = undefined;
+    next?.();
   }
 
   /** A relay ends by itself when both directions have ended. Before that it may hold what was written. */
@@ -86,7 +105,7 @@ export class RelayStream extends Duplex {
   /** The channel is over. What was received is still to be read; what is written now reaches nobody. */
   #closed(): void {
     this.#deaf = true;
-    this.#next?.();
+    this.#goOn();
     if (this.destroyed) return;
     if (this.readableEnded) this.destroy();
     else this.once("end", () => this.destroy());
