@@ -40,6 +40,7 @@ const PUBLIC = {
       "PluginProcess",
       "ReattachConfig",
       "ReattachFunc",
+      "RelayMode",
       "Runner",
       "SecureConfig",
       "SshRunnerOptions",

@@ -152,7 +152,8 @@ export function listenError(failure: VendorError, at: Address): PluginError {
 export function forbidden(what: string, address: Address, cause?: unknown): PluginError {
   const options =
     address.network === "unix"
-      ? "AllowStreamLocalForwarding, AllowTcpForwarding (which OpenSSH heeds for unix sockets too) and DisableForwarding"
+      ? "AllowStreamLocalForwarding, AllowTcpForwarding and PermitOpen (which OpenSSH heeds for unix sockets too) and " +
+        "DisableForwarding"
       : "AllowTcpForwarding, PermitOpen, PermitListen and DisableForwarding";
   return new PluginError("forward-forbidden", `${what}.`, {
     cause,

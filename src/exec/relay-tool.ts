@@ -2,9 +2,10 @@ import { type Exec, runProgram } from "./run-program.ts";
 
 /**
  * What can relay a connection on the box, the best one first. Interpreters say when they are connected, and why not,
- * know any address, and notice at once that the plugin has gone; they take 10 ms to start, the others 4.
+ * and notice at once that the plugin has gone; opening a relay takes 17 ms with either, 13 with socat, 58 with ncat, and
+ * all carry 90 to 110 MiB/s. python3 is often a script that looks for the right version first.
  */
-export const RELAY_TOOLS = ["python3", "perl", "socat", "ncat", "nc"] as const;
+export const RELAY_TOOLS = ["perl", "python3", "socat", "ncat", "nc"] as const;
 
 /** One of {@link RELAY_TOOLS}. */
 export type RelayTool = (typeof RELAY_TOOLS)[number];

@@ -18,7 +18,7 @@ const debug = createDebug("go-plugin-ssh:forward");
 /** When a relay takes the place of the server's own forwarding. */
 export type RelayMode = "auto" | "never" | "always";
 
-const TOOLS_HINT = "Install python3, perl, socat or ncat on the box, and connections go through that.";
+const TOOLS_HINT = "Install perl, python3, socat or ncat on the box, and connections go through that.";
 const OFFER = 'With `relay: "auto"` connections go through a program on the box instead.';
 
 /** The connections to addresses of one plugin's box, and from there: by the server, or by relays where it refuses. */
@@ -29,6 +29,7 @@ export class BoxStreams {
   readonly #directory: string;
   readonly #memory: RelayMemory;
   readonly #open = new Set<Duplex>();
+  #closed = false;
 
   /** @param directory the supervisor's private one on the box */
   constructor(connection: Connection, exec: Exec, { relay, directory }: { relay: RelayMode; directory: string }) {
@@ -42,6 +43,10 @@ export class BoxStreams {
   /** Connects to an address of the box. */
   async open(to: Address, signal?: AbortSignal): Promise<Duplex> {
     const stream = await this.#connect(to, signal);
+    if (this.#closed) {
+      stream.on("error", () => {}).destroy();
+      throw new PluginError("closed", "The addresses of this plugin are reached no more.");
+    }
     this.#open.add(stream);
     return stream.once("close", () => this.#open.delete(stream));
   }
@@ -76,6 +81,7 @@ export class BoxStreams {
 
   /** Ends every connection that is open. On a connection that others use too, nobody else would. */
   close(): void {
+    this.#closed = true;
     for (const stream of this.#open) stream.destroy();
   }
 
@@ -180,7 +186,7 @@ export class BoxStreams {
 
   #cannotListen(at: Address, tool: RelayTool, cause: unknown): PluginError {
     const what = `The server refuses to listen on ${formatAddress(at)}, and ${tool} on the box cannot do it instead.`;
-    const hint = `${forbidden("", at).hint} Or install python3 or perl on the box.`;
+    const hint = `${forbidden("", at).hint} Or install perl or python3 on the box.`;
     return new PluginError("forward-forbidden", what, { cause, hint });
   }
 }

@@ -22,9 +22,9 @@ export interface ForwardOptions {
   /**
    * What to do where the server refuses to forward, or does not know how:
    *
-   * - `"auto"`: connections to the plugin go through a program on the box (python3, perl, socat or ncat), in an exec
+   * - `"auto"`: connections to the plugin go through a program on the box (perl, python3, socat or ncat), in an exec
    *   channel each. Listeners for the plugin become a TCP port on the box's loopback, which every user of the box can
-   *   connect to; where that is refused too, a program (python3 or perl) listens in the private directory.
+   *   connect to; where that is refused too, a program (perl or python3) listens in the private directory.
    * - `"never"`: it fails with `forward-forbidden`
    * - `"always"`: the server is not even asked; for tests and comparisons
    *
