@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import createDebug from "debug";
-import { forbidden } from "../connect/ssh2-errors.ts";
 import { type Address, formatAddress } from "../contract/address.ts";
 import type { Connection, Listener } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
@@ -11,15 +10,13 @@ import { canListen, type RelayTool } from "../exec/relay-tool.ts";
 import type { Exec } from "../exec/run-program.ts";
 import { within } from "../lifetime/deadline.ts";
 import { explainRefusal } from "./explain-refusal.ts";
+import { cannotListen, isRefusedListen, messageOf, noSession, noTool, withOffer } from "./relay-failures.ts";
 import { RelayMemory } from "./relay-memory.ts";
 
 const debug = createDebug("go-plugin-ssh:forward");
 
 /** When a relay takes the place of the server's own forwarding. */
 export type RelayMode = "auto" | "never" | "always";
-
-const TOOLS_HINT = "Install perl, python3, socat or ncat on the box, and connections go through that.";
-const OFFER = 'With `relay: "auto"` connections go through a program on the box instead.';
 
 /** The connections to addresses of one plugin's box, and from there: by the server, or by relays where it refuses. */
 export class BoxStreams {
@@ -53,14 +50,14 @@ export class BoxStreams {
 
   /** Listens on the box; where the server does not do that for unix sockets, on a TCP port or by a relay. */
   async listen(at: Address, onStream: (stream: Duplex) => void, signal?: AbortSignal): Promise<Listener> {
-    const known = this.#mode === "always" ? "relay" : this.#memory.listens.get(at.network);
-    if (known === "relay") return this.#listenByRelay(at, onStream, signal);
+    const known = this.#mode === "auto" ? this.#memory.listens.get(at.network) : undefined;
+    if (this.#mode === "always" || known === "relay") return this.#listenByRelay(at, onStream, signal);
     if (known === "tcp") return this.#connection.listen(ANY_PORT, onStream, signal);
     try {
       return await this.#connection.listen(at, onStream, signal);
     } catch (failure) {
       if (!isRefusedListen(failure)) throw failure;
-      if (this.#mode === "never") throw withHint(failure, OFFER);
+      if (this.#mode === "never") throw withOffer(failure);
       return this.#listenOtherwise(at, onStream, failure, signal);
     }
   }
@@ -93,7 +90,7 @@ export class BoxStreams {
       const refusal = await this.#judge(failure, to, signal);
       if (refusal === undefined) return this.#relay(to, signal);
       if (refusal.isPolicy === "no") throw refusal.failure;
-      if (this.#mode === "never") throw withHint(refusal.failure, OFFER);
+      if (this.#mode === "never") throw withOffer(refusal.failure);
       debug("%s: %s", formatAddress(to), messageOf(refusal.failure));
       const stream = await this.#relay(to, signal, refusal.failure);
       this.#memory.unreachable.add(to.network);
@@ -131,9 +128,7 @@ export class BoxStreams {
   async #tool(address: Address, signal: AbortSignal | undefined, refusal?: unknown): Promise<RelayTool> {
     const tool = await this.#memory.tool(this.#exec, signal);
     if (tool !== "none") return tool;
-    const { hint } = forbidden("", address);
-    const what = `The server forbids forwarding for ${formatAddress(address)}, and the box has nothing to relay with.`;
-    throw new PluginError("forward-forbidden", what, { cause: refusal, hint: `${hint} ${TOOLS_HINT}` });
+    throw noTool(address, refusal);
   }
 
   async #listenOtherwise(
@@ -167,7 +162,7 @@ export class BoxStreams {
     const { lost } = this.#connection;
     try {
       const tool = await this.#tool(at, signal, refusal);
-      if (!canListen(tool)) throw this.#cannotListen(at, tool, refusal);
+      if (!canListen(tool)) throw cannotListen(at, tool, refusal);
       const options = {
         tool,
         at,
@@ -183,37 +178,6 @@ export class BoxStreams {
       throw noSession(failure, `that listens on ${formatAddress(at)}`);
     }
   }
-
-  #cannotListen(at: Address, tool: RelayTool, cause: unknown): PluginError {
-    const what = `The server refuses to listen on ${formatAddress(at)}, and ${tool} on the box cannot do it instead.`;
-    const hint = `${forbidden("", at).hint} Or install perl or python3 on the box.`;
-    return new PluginError("forward-forbidden", what, { cause, hint });
-  }
 }
 
 const ANY_PORT: Address = { network: "tcp", host: "127.0.0.1", port: 0 };
-
-function isRefusedListen(failure: unknown): failure is PluginError {
-  return failure instanceof PluginError && failure.code === "forward-forbidden";
-}
-
-/** A relay needs a session like any command; where the server gives no more, it says only that it failed. */
-function noSession(failure: unknown, what: string): unknown {
-  if (!(failure instanceof PluginError) || failure.code !== "plugin-not-started") return failure;
-  return new PluginError("forward-failed", `A relay ${what} got no session of its own on this connection.`, {
-    cause: failure,
-    hint:
-      "Each connection through a relay takes one of the connection's sessions (MaxSessions in sshd_config, 10 by " +
-      "default). Raise that, allow forwarding, or have fewer plugins on one connection.",
-  });
-}
-
-function withHint(failure: unknown, more: string): unknown {
-  if (!(failure instanceof PluginError)) return failure;
-  const what = failure.message.slice(`[${failure.code}] `.length, failure.hint ? -failure.hint.length - 1 : undefined);
-  return new PluginError(failure.code, what, { cause: failure.cause, hint: `${failure.hint} ${more}`.trim() });
-}
-
-function messageOf(failure: unknown): string {
-  return failure instanceof Error ? failure.message : String(failure);
-}

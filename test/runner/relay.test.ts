@@ -8,11 +8,13 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import type { Address } from "../../src/contract/address.ts";
 import type { Runner } from "../../src/contract/runner.ts";
 import type { EmbeddedServerOptions } from "../../src/demo/embedded-server.ts";
-import type { ForwardOptions } from "../../src/runner/ssh-runner.ts";
+import { type ForwardOptions, SshRunner } from "../../src/runner/ssh-runner.ts";
+import { loginWithKey } from "../connect/login.ts";
 import { type Bench, embeddedKindWith, opensshKind } from "../contract/runner-kinds.ts";
 import { failureOf, Said } from "../contract/said.ts";
 import { where } from "../exec/shells.ts";
 import { digest, digestOf } from "../servers/client.ts";
+import type { TestServer } from "../servers/server.ts";
 import { has, hasTier } from "../tiers/tiers.ts";
 import { eventually } from "../tools/leaks.ts";
 
@@ -64,6 +66,19 @@ describe("a server that forwards nothing", () => {
       await echoed(plugin.runner, plugin.unix);
       expect(await execs(bench)).toBe(before + 3 + n);
     }
+  });
+
+  test("is known to every plugin on the same connection", async () => {
+    await using bench = await embedded(forwardsNothing).open();
+    await using connection = await loginWithKey(bench.server as TestServer);
+    const runner = () =>
+      new SshRunner({ connection, command: bench.command("serves.mjs"), directoryBase: bench.boxTmp });
+    await using first = await served(runner());
+    expect(await echoed(first.runner, first.unix)).toBe(true);
+    await using second = await served(runner());
+    const before = await execs(bench);
+    expect(await echoed(second.runner, second.unix)).toBe(true);
+    expect(await execs(bench)).toBe(before + 1);
   });
 
   test("carries 20 connections at once, and a kill ends those that are open", async () => {
@@ -211,8 +226,12 @@ async function execs(bench: Bench): Promise<number> {
 }
 
 /** A plugin that serves, with its addresses. */
-async function started(bench: Bench, options: Partial<ForwardOptions> = {}) {
-  const runner = bench.runner({ command: bench.command("serves.mjs"), ...options });
+function started(bench: Bench, options: Partial<ForwardOptions> = {}) {
+  return served(bench.runner({ command: bench.command("serves.mjs"), ...options }));
+}
+
+/** The same of a runner that was not started yet. */
+async function served(runner: Runner) {
   await runner.start();
   runner.stderr.resume();
   const { path, port } = JSON.parse((await new Said(runner.stdout).until(/.*\n/))[0]);
