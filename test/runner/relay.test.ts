@@ -136,8 +136,9 @@ describe("sessions", () => {
     await using bench = await embedded({ allowTcpForwarding: false, maxSessions: 1 }).open();
     await using plugin = await started(bench);
     await using host = await hostSide(bench);
-    for (const promise of [open(plugin.runner, plugin.unix), plugin.runner.hostToPlugin(host.address)]) {
-      const failure = await failureOf(promise);
+    const asks = [() => open(plugin.runner, plugin.unix), () => plugin.runner.hostToPlugin(host.address)];
+    for (const ask of asks) {
+      const failure = await failureOf(ask());
       expect(failure).toMatchObject({ code: "forward-failed" });
       expect(failure.hint).toContain("MaxSessions");
     }

@@ -87,15 +87,18 @@ function testServer(child: ChildProcess, files: OpenSshFiles): TestServer {
 function listening(child: ChildProcess, { logFile }: OpenSshFiles): Promise<unknown> {
   const ended = new Promise<never>((_resolve, reject) => {
     child.once("error", reject);
-    child.once("exit", async () => reject(new Error(`sshd did not start:\n${await readFile(logFile, "utf8")}`)));
+    child.once("exit", async () => {
+      // When it was stopped, the log has gone with it.
+      reject(new Error(`sshd did not start:\n${await readFile(logFile, "utf8").catch(() => "")}`));
+    });
   });
   const log = () => readFile(logFile, "utf8");
   const heard = eventually(async () => (await log()).includes("Server listening"), {
     what: "sshd to listen",
     state: log,
   });
-  // When sshd ends first, nobody is left to hear that the other wait has failed.
-  heard.catch(() => {});
+  // When one of the two ends first, nobody is left to hear that the other wait has failed.
+  for (const wait of [heard, ended]) wait.catch(() => {});
   return Promise.race([ended, heard]);
 }
 
