@@ -4,8 +4,8 @@ import type { AttachedRunner } from "../contract/runner.ts";
 import { GrpcBroker } from "../dial/broker/grpc-broker.ts";
 import { PluginChannel } from "../dial/plugin-channel.ts";
 import type { PluginTls } from "../dial/secure.ts";
-import { YamuxSession } from "../dial/yamux/yamux-session.ts";
 import { makePrivateDirectory, removePrivateDirectory } from "../lifetime/private-directory.ts";
+import { PluginSession } from "./plugin-session.ts";
 
 /** A plugin that listens. */
 export interface ReachablePlugin {
@@ -23,7 +23,7 @@ export interface ReachablePlugin {
 export class PluginConnection {
   readonly channel: PluginChannel;
   readonly broker: GrpcBroker;
-  readonly #session: YamuxSession | undefined;
+  readonly #session: PluginSession | undefined;
   readonly #tempDir: string | undefined;
   #directory: Promise<string> | undefined;
   #closing: Promise<void> | undefined;
@@ -35,7 +35,7 @@ export class PluginConnection {
    */
   static async open(plugin: ReachablePlugin, signal: AbortSignal): Promise<PluginConnection> {
     // A plugin that multiplexes takes one connection in its life, and waits five seconds for it.
-    const session = plugin.multiplex ? new YamuxSession(await plugin.open(signal), { side: "client" }) : undefined;
+    const session = plugin.multiplex ? new PluginSession(await plugin.open(signal)) : undefined;
     const connection = new PluginConnection(plugin, session);
     try {
       await connection.channel.connect(signal);
@@ -46,10 +46,10 @@ export class PluginConnection {
     }
   }
 
-  private constructor({ runner, tls, open, tempDir }: ReachablePlugin, session: YamuxSession | undefined) {
+  private constructor({ runner, tls, open, tempDir }: ReachablePlugin, session: PluginSession | undefined) {
     this.#session = session;
     this.#tempDir = tempDir;
-    this.channel = new PluginChannel({ tls, open: session ? async () => session.open() : open });
+    this.channel = new PluginChannel({ tls, open: session ? (signal) => session.connect(signal) : open });
     this.broker = new GrpcBroker({
       transport: this.channel.transport,
       tls,

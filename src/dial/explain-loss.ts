@@ -45,17 +45,19 @@ function isAnswer(failure: unknown): boolean {
 }
 
 async function reasonFor(link: Losses, failure: unknown): Promise<PluginError> {
-  const { cause, rawMessage } = ConnectError.from(failure);
+  const { cause } = ConnectError.from(failure);
   const known = cause instanceof PluginError ? cause : undefined;
-  // A stream that carries others knows that it was lost, and not yet that the plugin has ended.
+  // What the connection itself says of its loss is not yet why it was lost.
   if (known && known.code !== "connection-lost") return known;
-  const onTimeout = () => {
-    const what = `The connection to the plugin broke: ${rawMessage}.`;
-    return known ?? new PluginError("connection-lost", what, { cause: failure });
-  };
+  const onTimeout = () => known ?? broke(failure);
   return within({ timeoutMs: NEWS_MS, onTimeout, until: [link.over] }, () => new Promise<never>(() => {})).catch(
     (reason) => reason,
   );
+}
+
+function broke(failure: unknown): PluginError {
+  const { rawMessage } = ConnectError.from(failure);
+  return new PluginError("connection-lost", `The connection to the plugin broke: ${rawMessage}.`, { cause: failure });
 }
 
 async function* explained<T>(messages: AsyncIterable<T>, explain: (failure: unknown) => Promise<unknown>) {

@@ -1,5 +1,3 @@
-import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { createClient, type Client as ServiceClient } from "@connectrpc/connect";
 import { Client } from "../../src/client/client.ts";
 import type { ClientOptions } from "../../src/client/client-options.ts";
@@ -9,7 +7,8 @@ import type { Runner } from "../../src/contract/runner.ts";
 import type { PluginOptions } from "../../src/runner/plugin-options.ts";
 import type { Bench } from "../contract/runner-kinds.ts";
 import { KV } from "../plugins/gen/kv_pb.ts";
-import { buildKv, type GoPluginVersion } from "../plugins/go-plugins.ts";
+import type { GoPluginVersion } from "../plugins/go-plugins.ts";
+import { programOn } from "./program-on.ts";
 
 export const HANDSHAKE = { protocolVersion: 1, magicCookieKey: "KV_PLUGIN_COOKIE", magicCookieValue: "kv" };
 
@@ -33,34 +32,46 @@ export interface Difference extends Partial<Omit<Alternative<ClientOptions>, "ru
   runner?: Partial<PluginOptions & ConnectOptions & { destination: Destination }>;
 }
 
-/** A client that hosts the test plugin, and the runners that it has made so far. */
-export interface Hosted extends AsyncDisposable {
+/** A client that hosts a test plugin, and the runners that it has made so far. */
+export interface HostedPlugin extends AsyncDisposable {
   readonly client: Client;
   /** The runner of the last start. */
   readonly runner: Runner;
   readonly runners: readonly Runner[];
+}
+
+/** The same for the plugin `kv`. */
+export interface Hosted extends HostedPlugin {
   /** The plugin's service, after the start. */
   readonly kv: ServiceClient<typeof KV>;
 }
 
 /** A client for the plugin `kv` on a bench. */
-export async function hostKv(
+export async function hostKv(bench: Bench, difference: Difference = {}): Promise<Hosted> {
+  const hosted = await hostPlugin(bench, "kv", { handshakeConfig: HANDSHAKE, ...difference });
+  return Object.defineProperties(hosted, {
+    kv: { get: () => createClient(KV, hosted.client.transport) },
+  }) as Hosted;
+}
+
+/** A client for any program of `test/plugins/go`. */
+export async function hostPlugin(
   bench: Bench,
-  { flags = [], goPlugin = "1.8", wrapper = [], runner = {}, ...options }: Difference = {},
-) {
-  const program = await kvOn(bench, goPlugin);
+  program: string,
+  { flags = [], goPlugin = "1.8", wrapper = [], runner = {}, ...options }: Difference,
+): Promise<HostedPlugin> {
+  const path = await programOn(bench, program, goPlugin);
   const runners: Runner[] = [];
   const client = new Client({
-    handshakeConfig: HANDSHAKE,
     runnerFunc: ({ environment }) => {
-      const command = [...wrapper, program, ...flags] as unknown as PluginOptions["command"];
+      const command = [...wrapper, path, ...flags] as unknown as PluginOptions["command"];
       const made = bench.runner({ command, ...runner, environment: { ...environment, ...runner.environment } });
       runners.push(made);
       return made;
     },
     ...options,
   } as ClientOptions);
-  const hosted: Hosted = {
+  return {
     client,
     runners,
     get runner() {
@@ -68,12 +79,8 @@ export async function hostKv(
       if (!last) throw new Error("Nothing was started yet.");
       return last;
     },
-    get kv() {
-      return createClient(KV, client.transport);
-    },
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
-  return hosted;
 }
 
 /** The same, started. */
@@ -81,22 +88,6 @@ export async function startKvOn(bench: Bench, difference: Difference = {}): Prom
   const hosted = await hostKv(bench, difference);
   await hosted.client.start();
   return hosted;
-}
-
-/** The plugin's program in the bench's directory, where any login can read it. */
-async function kvOn(bench: Bench, goPlugin: GoPluginVersion): Promise<string> {
-  const directory = goPlugin === "1.8" ? bench.directory : join(bench.directory, `go-plugin-${goPlugin}`);
-  const path = join(directory, "kv");
-  if (existsSync(path)) return path;
-  mkdirSync(directory, { recursive: true });
-  const built = await buildKv({ goPlugin });
-  try {
-    linkSync(built, path);
-  } catch {
-    copyFileSync(built, path);
-  }
-  chmodSync(path, 0o755);
-  return path;
 }
 
 /** Gives each value, one after the other. */

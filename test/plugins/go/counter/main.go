@@ -5,14 +5,21 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
 	"example.com/kvplugins/countertest"
+	"example.com/kvplugins/handshake"
 )
 
 func main() {
+	overTCP := flag.Bool("tcp", false, "serve on 127.0.0.1 instead of a unix socket; the broker's own are not changed")
+	flag.Parse()
+	if *overTCP {
+		handshake.Intercept(true, func() {})
+	}
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: plugin.HandshakeConfig{
 			ProtocolVersion:  1,

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+
+	"example.com/kvplugins/handshake"
 )
 
 // serve is the plugin proper. It returns when the host says Shutdown.
@@ -20,7 +22,7 @@ func (b behaviour) serve() {
 		return
 	}
 	if b.tcp || b.crashAfter >= 0 || b.flood > 0 || b.closeOutput {
-		b.interceptHandshake()
+		handshake.Intercept(b.tcp, b.afterHandshake)
 	}
 	plugin.Serve(config)
 }

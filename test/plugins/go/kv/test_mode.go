@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/hashicorp/go-plugin"
+
+	"example.com/kvplugins/handshake"
 )
 
 // serveInTestMode serves as in a Go test: without cookie and handshake line, until stdin ends or a signal comes. A stdin
@@ -41,7 +43,7 @@ type reattachAddress struct {
 func (b behaviour) announce(config *plugin.ReattachConfig) {
 	address := reattachAddress{config.Addr.Network(), config.Addr.String()}
 	if b.tcp {
-		forwarded, err := forwardTo(address.String)
+		forwarded, err := handshake.ForwardTo(address.String)
 		if err != nil {
 			giveUp("cannot listen on TCP", err)
 		}

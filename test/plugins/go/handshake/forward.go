@@ -1,4 +1,4 @@
-package main
+package handshake
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// forwardTo listens on a free port of 127.0.0.1 and carries each connection to the unix socket, one to one. It returns
+// ForwardTo listens on a free port of 127.0.0.1 and carries each connection to the unix socket, one to one. It returns
 // the address. It never connects by itself, because go-plugin takes the first connection for the host's.
-func forwardTo(socket string) (string, error) {
+func ForwardTo(socket string) (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -31,7 +31,7 @@ func carry(outside *net.TCPConn, socket string) {
 	defer outside.Close()
 	inside, err := net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: socket})
 	if err != nil {
-		fmt.Fprintln(realStderr, "kv: cannot reach the plugin's socket:", err)
+		fmt.Fprintln(stderr, "cannot reach the plugin's socket:", err)
 		return
 	}
 	defer inside.Close()
