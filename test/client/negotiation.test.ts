@@ -58,7 +58,9 @@ describe.skipIf(!hasTier("go"))("a plugin with", () => {
       const failure = await failureOf(client.start());
       expect(failure.code).toBe("handshake-failed");
       expect(failure.message).toMatch(
-        new RegExp(`incompatible API version with plugin\\. Plugin version: ${agreed.fallsBackTo}, Client versions: \\[`),
+        new RegExp(
+          `incompatible API version with plugin\\. Plugin version: ${agreed.fallsBackTo}, Client versions: \\[`,
+        ),
       );
       expect(client.negotiatedVersion).toBeUndefined();
     }
