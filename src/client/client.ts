@@ -103,8 +103,8 @@ export class Client<Set extends PluginSet = PluginSet, Versioned extends Version
    * gives up this call; the starting itself ends when nobody waits for it any more, a plugin that has started never.
    *
    * @throws {PluginError} what the runner threw; `handshake-failed` with go-plugin's text; `plugin-not-started`;
-   *   `checksum-mismatch`; `unsupported` for net/rpc; `not-found` for a reattached plugin that is gone; `timeout`;
-   *   `aborted`; `closed` after a kill. The runner has been told to end the plugin then.
+   *   `plugin-exited` if it left before it could be called; `checksum-mismatch`; `unsupported` for net/rpc;
+   *   `not-found` for a reattached plugin that is gone; `timeout`; `aborted`; `closed` after a kill. The runner has been told to end the plugin then.
    */
   start(signal?: AbortSignal): Promise<Transport> {
     const attempt = this.#attempt?.usable ? this.#attempt : this.#newAttempt();

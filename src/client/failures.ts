@@ -2,9 +2,9 @@ import { PluginError } from "../contract/errors.ts";
 import type { ExitStatus } from "../contract/runner.ts";
 
 /** The reason that ends every call of a plugin that has ended. */
-export function pluginExited({ code, signal }: ExitStatus): PluginError {
+export function pluginExited({ code, signal }: ExitStatus, cause?: unknown): PluginError {
   const how = code !== null ? ` with exit code ${code}` : signal !== null ? ` with signal ${signal}` : "";
-  return new PluginError("plugin-exited", `The plugin has ended${how}.`);
+  return new PluginError("plugin-exited", `The plugin has ended${how}.`, { cause });
 }
 
 /** go-plugin's words for a passed `StartTimeout`. */

@@ -12,6 +12,7 @@ import { readPluginLog } from "./log/read-plugin-log.ts";
 import { PluginConnection } from "./plugin-connection.ts";
 import type { ResolvedClientOptions } from "./resolve-options.ts";
 import type { Running } from "./running.ts";
+import { whyUnreachable } from "./why-unreachable.ts";
 
 /** go-plugin's variables for one start. @throws {PluginError} `bad-options` */
 export function startEnvironment(options: ResolvedClientOptions, certificate?: Certificate): Record<string, string> {
@@ -113,7 +114,10 @@ async function agree(
   const tls = chooseTls(certificate, options.tls, handshake);
   const open = (signal: AbortSignal) => openPluginStream(runner, address, signal);
   const { tempDir } = unixSocketConfig;
-  const connection = await PluginConnection.open({ runner, tls, open, multiplex, tempDir }, over);
+  const plugin = { runner, tls, open, multiplex, tempDir };
+  const connection = await PluginConnection.open(plugin, over).catch(async (failure) => {
+    throw await whyUnreachable(failure, runner, over);
+  });
   return { runner, version, plugins: sets.get(version) ?? {}, address, side: "plugin", tls, connection };
 }
 

@@ -149,11 +149,15 @@ export class Http2Link implements Losses {
       stream.destroy();
       lost();
     });
-    session.on("goaway", (code) => debug("goaway %d", code));
-    session.once("connect", () => {
-      session.setLocalWindowSize(CONNECTION_WINDOW);
-      ready.resolve(session);
+    // A TLS alert after the handshake ends the connection, and Node tells of it without closing anything.
+    stream.once("error", (failure) => {
+      lost(failure);
+      session.destroy(failure, constants.NGHTTP2_CANCEL);
     });
+    session.on("goaway", (code) => debug("goaway %d", code));
+    session.once("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW));
+    // As in gRPC for Go: only what the other side says shows that it speaks HTTP/2, and takes our certificate in TLS 1.3.
+    session.once("remoteSettings", () => ready.resolve(session));
     return ready.promise;
   }
 }

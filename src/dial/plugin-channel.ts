@@ -7,7 +7,7 @@ import { Health, HealthCheckResponse_ServingStatus } from "./gen/health_pb.ts";
 import { GRPCController } from "./gen/plugin_pb.ts";
 import { grpcTransport } from "./grpc-transport.ts";
 import { Http2Link } from "./http2-link.ts";
-import { authorityOf } from "./plugin-tls.ts";
+import { authorityOf, tlsFailed } from "./plugin-tls.ts";
 import { type PluginTls, secure } from "./secure.ts";
 
 /** go-plugin's name for the whole plugin in the health service. */
@@ -26,10 +26,12 @@ export class PluginChannel {
   /** For the clients of any service of the plugin's. Message sizes are not limited. */
   readonly transport: Transport;
   readonly #link: Http2Link;
+  readonly #tls: PluginTls | undefined;
   /** For what ends the connection, and needs no explanation then. */
   readonly #bare: Transport;
 
   constructor({ open, tls }: PluginChannelOptions) {
+    this.#tls = tls;
     this.#link = new Http2Link(authorityOf(tls), async (signal) => {
       const stream = await open(signal);
       return tls ? secure(stream, tls, signal) : stream;
@@ -41,10 +43,15 @@ export class PluginChannel {
   /**
    * When it resolves, the plugin has been reached and has proved to be the right one.
    *
-   * @throws {PluginError} what opening the stream threw, or `handshake-failed`
+   * @throws {PluginError} what opening the stream threw; `handshake-failed`; `connection-lost` if the plugin leaves
    */
-  connect(signal: AbortSignal): Promise<void> {
-    return within({ signal }, () => this.#link.connect());
+  async connect(signal: AbortSignal): Promise<void> {
+    try {
+      await within({ signal }, () => this.#link.connect());
+    } catch (failure) {
+      const alert = alertIn(failure);
+      throw alert && this.#tls ? tlsFailed(this.#tls, alert) : failure;
+    }
   }
 
   /**
@@ -80,6 +87,12 @@ export class PluginChannel {
   close(reason: PluginError): void {
     this.#link.close(reason);
   }
+}
+
+/** What the other side had against our TLS. In TLS 1.3 it comes when we believe to be done. */
+function alertIn(failure: unknown): Error | undefined {
+  const cause = failure instanceof Error ? failure.cause : undefined;
+  return cause instanceof Error && "code" in cause && String(cause.code).startsWith("ERR_SSL_") ? cause : undefined;
 }
 
 function notServing(why: string, cause?: unknown): PluginError {

@@ -12,10 +12,13 @@ import (
 
 	"example.com/kvplugins/countertest"
 	"example.com/kvplugins/handshake"
+	"example.com/kvplugins/owntls"
 )
 
 func main() {
 	overTCP := flag.Bool("tcp", false, "serve on 127.0.0.1 instead of a unix socket; the broker's own are not changed")
+	var ownTLS owntls.Files
+	ownTLS.Register()
 	flag.Parse()
 	if *overTCP {
 		handshake.Intercept(true, func() {})
@@ -26,8 +29,9 @@ func main() {
 			MagicCookieKey:   "COUNTER_PLUGIN_COOKIE",
 			MagicCookieValue: "counter",
 		},
-		Plugins:    plugin.PluginSet{"counter": &counterPlugin{}},
-		GRPCServer: plugin.DefaultGRPCServer,
+		Plugins:     plugin.PluginSet{"counter": &counterPlugin{}},
+		GRPCServer:  plugin.DefaultGRPCServer,
+		TLSProvider: ownTLS.Provider(),
 	})
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"time"
+
+	"example.com/kvplugins/owntls"
 )
 
 // behaviour is what the flags ask for.
@@ -36,7 +38,7 @@ type serving struct {
 
 	tcp       bool
 	emptyCert bool
-	ownTLS    ownTLS
+	ownTLS    owntls.Files
 	reattach  bool
 	syncStdio bool
 
@@ -92,9 +94,7 @@ func (s *serving) register() {
 
 	flag.BoolVar(&s.tcp, "tcp", false, "serve on 127.0.0.1 instead of a unix socket")
 	flag.BoolVar(&s.emptyCert, "empty-cert", false, "serve in plaintext and print no certificate, even if the host asks for AutoMTLS")
-	flag.StringVar(&s.ownTLS.certificate, "tls-cert", "", "serve TLS with the certificate in this PEM `file`, whatever the host asks for; needs -tls-key")
-	flag.StringVar(&s.ownTLS.key, "tls-key", "", "its private key, in a PEM `file`")
-	flag.StringVar(&s.ownTLS.authorities, "tls-ca", "", "let in only hosts with a certificate by one of those in this PEM `file`")
+	s.ownTLS.Register()
 	flag.BoolVar(&s.reattach, "reattach", false, "serve in go-plugin's test mode: print the ReattachConfig as JSON, end with stdin or at SIGTERM or SIGINT")
 	flag.BoolVar(&s.syncStdio, "sync-stdio", false, "with -reattach: let go-plugin carry stdout and stderr too")
 

@@ -34,7 +34,7 @@ func (b behaviour) config() *plugin.ServeConfig {
 			MagicCookieKey:   "KV_PLUGIN_COOKIE",
 			MagicCookieValue: "kv",
 		},
-		TLSProvider: b.ownTLS.provider(),
+		TLSProvider: b.ownTLS.Provider(),
 	}
 	b.offerVersions(config)
 	if !b.netRPC {
