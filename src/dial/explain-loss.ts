@@ -4,6 +4,8 @@ import { within } from "../lifetime/deadline.ts";
 
 /** The end of the stream and the news of the plugin's end come by different ways; the second is under way. */
 const NEWS_MS = 2_000;
+/** How long an answer may be on its way inside this process when the connection is over. */
+const LAST_WORDS_MS = 500;
 
 /** What is known of the connections that calls go through. */
 export interface Losses {
@@ -22,16 +24,36 @@ export function explainLoss(link: Losses): Interceptor {
   return (next) => async (request) => {
     const before = link.losses;
     const explain = async (failure: unknown): Promise<unknown> => {
-      const own = request.signal.aborted || link.losses === before;
-      return own || isAnswer(failure) ? failure : unavailable(await reasonFor(link, failure));
+      const lost = link.losses !== before || isBreak(ConnectError.from(failure).cause);
+      if (request.signal.aborted || !lost || isAnswer(failure)) return failure;
+      return unavailable(await reasonFor(link, failure));
     };
     try {
-      const response = await next(request);
+      const response = await heard(next(request), link.over);
       return response.stream ? { ...response, message: explained(response.message, explain) } : response;
     } catch (failure) {
       throw await explain(failure);
     }
   };
+}
+
+/**
+ * What `call` gives, or the reason if the link is over and nothing more is heard of the call: Node forgets a request if
+ * TLS breaks below it during a write.
+ */
+function heard<T>(call: Promise<T>, over: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    const giveUp = () => {
+      timer = setTimeout(() => reject(unavailable(over.reason)), LAST_WORDS_MS);
+    };
+    if (over.aborted) giveUp();
+    else over.addEventListener("abort", giveUp, { once: true });
+    call.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      over.removeEventListener("abort", giveUp);
+    });
+  });
 }
 
 /** What a caller of a method sees: gRPC's word for a server that is not there, with our error as its cause. */
@@ -47,12 +69,16 @@ function isAnswer(failure: unknown): boolean {
 async function reasonFor(link: Losses, failure: unknown): Promise<PluginError> {
   const { cause } = ConnectError.from(failure);
   const known = cause instanceof PluginError ? cause : undefined;
-  // What the connection itself says of its loss is not yet why it was lost.
-  if (known && known.code !== "connection-lost") return known;
+  if (known && !isBreak(known)) return known;
   const onTimeout = () => known ?? broke(failure);
   return within({ timeoutMs: NEWS_MS, onTimeout, until: [link.over] }, () => new Promise<never>(() => {})).catch(
     (reason) => reason,
   );
+}
+
+/** Whether a connection broke, or another could not be made: that alone does not say why. */
+function isBreak(cause: unknown): boolean {
+  return cause instanceof PluginError && (cause.code === "connection-lost" || cause.code === "forward-failed");
 }
 
 function broke(failure: unknown): PluginError {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -8,6 +9,7 @@ import {
 import type { Duplex } from "node:stream";
 import createDebug from "debug";
 import { PluginError } from "../contract/errors.ts";
+import { within } from "../lifetime/deadline.ts";
 import { later } from "../lifetime/later.ts";
 import { type Losses, unavailable } from "./explain-loss.ts";
 import { responseChunks } from "./response-chunks.ts";
@@ -43,6 +45,7 @@ export class Http2Link implements Losses {
   constructor(authority: string, open: (signal: AbortSignal) => Promise<Duplex>) {
     this.authority = authority;
     this.#open = open;
+    setMaxListeners(0, this.over);
   }
 
   get over(): AbortSignal {
@@ -158,7 +161,13 @@ export class Http2Link implements Losses {
     session.once("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW));
     // As in gRPC for Go: only what the other side says shows that it speaks HTTP/2, and takes our certificate in TLS 1.3.
     session.once("remoteSettings", () => ready.resolve(session));
-    return ready.promise;
+    // The stream's own end counts: Node does not tell of every session's.
+    stream.once("close", () => lost());
+    return within({ until: [this.over] }, () => ready.promise).catch((failure) => {
+      session.destroy(undefined, constants.NGHTTP2_CANCEL);
+      stream.destroy();
+      throw failure;
+    });
   }
 }
 
