@@ -104,7 +104,8 @@ export class Client<Set extends PluginSet = PluginSet, Versioned extends Version
    *
    * @throws {PluginError} what the runner threw; `handshake-failed` with go-plugin's text; `plugin-not-started`;
    *   `plugin-exited` if it left before it could be called; `checksum-mismatch`; `unsupported` for net/rpc;
-   *   `not-found` for a reattached plugin that is gone; `timeout`; `aborted`; `closed` after a kill. The runner has been told to end the plugin then.
+   *   `not-found` for a reattached plugin that is gone; `timeout`; `aborted`; `closed` after a kill.
+   *   The runner has been told to end the plugin then.
    */
   start(signal?: AbortSignal): Promise<Transport> {
     const attempt = this.#attempt?.usable ? this.#attempt : this.#newAttempt();
