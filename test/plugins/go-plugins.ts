@@ -44,8 +44,13 @@ export function hasGo(): boolean {
 /** The same as `buildProgram` for the plugin `kv`. Bound, because vitest reads the parameters of what `beforeAll` gets. */
 export const buildKv: (options?: BuildOptions) => Promise<string> = buildProgram.bind(undefined, "kv");
 
+/** The plugin of one of go-plugin's own examples, as `buildProgram` builds ours. */
+export function buildUpstreamExample(example: "grpc" | "bidirectional"): Promise<string> {
+  return buildProgram(`github.com/hashicorp/go-plugin/examples/${example}/plugin-go-grpc`);
+}
+
 /**
- * The absolute path of a program in `test/plugins/go`, which is built if it was not yet built from these sources. Its
+ * The absolute path of a program in `test/plugins/go`, or of a package that its modules hold, which is built if it was not yet built from these sources. Its
  * file has the program's name. May be called at once from several processes: each puts a whole file in place. A
  * failed build is tried again by the next call.
  *
@@ -65,13 +70,14 @@ export function buildProgram(program: string, { goPlugin = "1.8" }: BuildOptions
 
 async function build(program: string, goPlugin: GoPluginVersion): Promise<string> {
   const directory = join(CACHE, await fingerprint(), goPlugin);
-  const path = join(directory, program);
+  const isOurs = !program.includes("/");
+  const path = join(directory, program.replaceAll("/", "-"));
   if (existsSync(path)) return path;
   await mkdir(directory, { recursive: true });
-  const unfinished = join(directory, `.${program}-${randomUUID()}`);
+  const unfinished = join(directory, `.${randomUUID()}`);
   try {
     const modules = `-modfile=${MODULE_FILES[goPlugin]}`;
-    await runGo([...BUILD, modules, "-o", unfinished, `./${program}`], BUILD_TIMEOUT_MS);
+    await runGo([...BUILD, modules, "-o", unfinished, isOurs ? `./${program}` : program], BUILD_TIMEOUT_MS);
     await rename(unfinished, path);
   } finally {
     await rm(unfinished, { force: true });

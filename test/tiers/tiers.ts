@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { findPython } from "../tools/python.ts";
 
 /** A part of the tests that needs something of the machine. */
 export interface Tier {
@@ -55,6 +56,12 @@ export const TIERS: readonly Tier[] = [
     what: "plugins built with HashiCorp's go-plugin",
     available: has("go"),
     install: "install Go 1.24 or later (https://go.dev/dl)",
+  },
+  {
+    name: "python",
+    what: "a plugin in Python, with grpcio",
+    available: findPython() !== undefined,
+    install: "apt-get install python3-grpcio, or name a Python that has grpcio in GO_PLUGIN_SSH_TEST_PYTHON",
   },
 ];
 
