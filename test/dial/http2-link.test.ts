@@ -95,3 +95,13 @@ test("a close while connecting ends the connecting", async () => {
   expect(signal.aborted).toBe(true);
   await expect(connecting).rejects.toBe(CLOSED);
 });
+
+test("the plugin may send megabytes before it hears from us, on each stream and on all", async () => {
+  await using server = await startHttp2Server(sayYes);
+  const link = new Http2Link("http://localhost", () => server.open());
+  await ask(link);
+  const [session] = server.sessions;
+  expect(session?.remoteSettings.initialWindowSize).toBeGreaterThan(4_000_000);
+  await eventually(() => (session?.state.remoteWindowSize ?? 0) > 4_000_000, { what: "the connection's window" });
+  link.close(CLOSED);
+});
