@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
-import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Client } from "../../src/client/client.ts";
 import type { RunnerSpec } from "../../src/client/client-options.ts";
 import type { Logger } from "../../src/client/log/logger.ts";
@@ -163,6 +163,28 @@ describe.skipIf(!hasTier("go"))("what go-plugin's own tests ask of a host, with 
     await hosted.runner.kill();
     await told;
     expect(signal.reason).toMatchObject({ code: "plugin-exited" });
+  });
+
+  test("net/rpc: a plugin that speaks it is ended, and told apart from one that is broken", async () => {
+    await using bench = await localKind.open();
+    await using refused = await hostKv(bench, { flags: ["-netrpc"], autoMtls: false });
+    expect((await failureOf(refused.client.start())).message).toContain('unsupported plugin protocol "netrpc"');
+    const allowedProtocols = ["netrpc", "grpc"] as const;
+    await using allowed = await hostKv(bench, { flags: ["-netrpc"], autoMtls: false, allowedProtocols });
+    expect((await failureOf(allowed.client.start())).code).toBe("unsupported");
+    for (const { runner } of [refused, allowed]) expect(await runner.wait()).toMatchObject({ code: null });
+  });
+
+  test("a plugin that multiplexes is connected to with the start, not with the first call", async () => {
+    await using bench = await localKind.open();
+    await using hosted = await hostKv(bench, { grpcBrokerMultiplex: true, plugins: { kv: KV } });
+    const opened = vi.spyOn(LocalRunner.prototype, "openStream");
+    onTestFinished(() => opened.mockRestore());
+    await hosted.client.start();
+    expect(opened).toHaveBeenCalledTimes(1);
+    await hosted.kv.echo({});
+    await hosted.client.ping();
+    expect(opened).toHaveBeenCalledTimes(1);
   });
 
   test.each([
