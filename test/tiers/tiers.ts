@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { hasAsyncSsh } from "../servers/asyncssh.ts";
+import { builtDropbear, installedDropbear } from "../servers/dropbear.ts";
 
 /** A part of the tests that needs something of the machine. */
 export interface Tier {
@@ -47,6 +49,30 @@ export const TIERS: readonly Tier[] = [
   {
     name: "go",
     what: "plugins built with HashiCorp's go-plugin",
+    available: has("go"),
+    install: "install Go 1.24 or later (https://go.dev/dl)",
+  },
+  {
+    name: "dropbear",
+    what: "a throw-away dropbear, as the distribution has it",
+    available: installedDropbear() !== undefined,
+    install: "apt-get install dropbear-bin libnss-wrapper",
+  },
+  {
+    name: "dropbear-built",
+    what: "a throw-away dropbear 2025.89",
+    available: builtDropbear() !== undefined,
+    install: "apt-get install libnss-wrapper, then run test/servers/build-dropbear.sh",
+  },
+  {
+    name: "asyncssh",
+    what: "a server made with Python's asyncssh",
+    available: hasAsyncSsh(),
+    install: "apt-get install python3-asyncssh",
+  },
+  {
+    name: "go-ssh",
+    what: "a server made with Go's x/crypto/ssh",
     available: has("go"),
     install: "install Go 1.24 or later (https://go.dev/dl)",
   },
