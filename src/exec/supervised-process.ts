@@ -176,7 +176,7 @@ export class SupervisedProcess {
     const patienceMs = this.#options.spec.killGraceMs + ANSWER_MS;
     const ladder: [rung: string, act: () => unknown, patienceMs: number][] = [
       ["stop line", () => channel.stdin.writable && channel.stdin.write("stop\n"), patienceMs],
-      ["end of input", () => channel.stdin.end(), ANSWER_MS],
+      ["end of input", () => this.#endInput(channel), ANSWER_MS],
       ["signal TERM", () => channel.signal("TERM"), patienceMs],
     ];
     for (const [rung, act, patience] of ladder) {
@@ -185,6 +185,15 @@ export class SupervisedProcess {
       debug("pid %d survived: %s", this.#report?.pid, rung);
     }
     await this.#endRecorded(channel);
+  }
+
+  /**
+   * Closes what goes in and what comes out. Servers other than OpenSSH tell of an end only when all output was taken,
+   * and a reader who does not read would keep it from us.
+   */
+  #endInput(channel: ExecChannel): void {
+    this.cutOutput();
+    channel.stdin.end();
   }
 
   /** True once the supervisor has ended, which it does last. Throws if the connection went first. */
