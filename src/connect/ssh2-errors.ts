@@ -163,7 +163,7 @@ export function listenError(failure: VendorError, at: Address): PluginError {
 export function forbidden(what: string, address: Address, cause?: unknown, first = ""): PluginError {
   const options =
     address.network === "unix"
-      ? "AllowStreamLocalForwarding, AllowTcpForwarding (which OpenSSH heeds for unix sockets too) and DisableForwarding"
+      ? "AllowStreamLocalForwarding, DisableForwarding, and AllowTcpForwarding and PermitOpen (which OpenSSH heeds for unix sockets too)"
       : "AllowTcpForwarding, PermitOpen, PermitListen and DisableForwarding";
   return new PluginError("forward-forbidden", `${what}.`, {
     cause,

@@ -12,7 +12,7 @@ import { startAsyncSsh } from "../servers/asyncssh.ts";
 import { builtDropbear, installedDropbear, startDropbear } from "../servers/dropbear.ts";
 import { startEmbedded } from "../servers/embedded.ts";
 import { startGoSsh } from "../servers/go-ssh.ts";
-import { startOpenSsh } from "../servers/openssh.ts";
+import { type OpenSshOptions, startOpenSsh } from "../servers/openssh.ts";
 import type { TestServer } from "../servers/server.ts";
 import { establishedOn } from "../tools/established.ts";
 import { eventually, isAlive, openSockets, processesWith } from "../tools/leaks.ts";
@@ -80,12 +80,15 @@ export function opensshKind(user?: string): RunnerKind {
     name: `SshRunner, sshd${user ? ", an ordinary login" : ""}`,
     isLocal: false,
     networks: ALL,
-    open: async () => {
-      const before = openSockets();
-      const server = await startOpenSsh(user ? { user } : {});
-      return openBench(before, server, sshRunner(server), () => server.sessionPids().length);
-    },
+    open: () => openSshBench(user ? { user } : {}),
   };
+}
+
+/** A bench behind a throw-away sshd. */
+export async function openSshBench(options: OpenSshOptions): Promise<Bench> {
+  const before = openSockets();
+  const server = await startOpenSsh(options);
+  return openBench(before, server, sshRunner(server), () => server.sessionPids().length);
 }
 
 /** Plugins behind the dropbear that is installed, or behind the newer one that was built. */

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { findNssWrapper } from "../servers/account.ts";
 import { hasAsyncSsh } from "../servers/asyncssh.ts";
 import { builtDropbear, installedDropbear } from "../servers/dropbear.ts";
 
@@ -51,6 +52,18 @@ export const TIERS: readonly Tier[] = [
     what: "plugins built with HashiCorp's go-plugin",
     available: has("go"),
     install: "install Go 1.24 or later (https://go.dev/dl)",
+  },
+  {
+    name: "accounts",
+    what: "accounts with other homes and login shells, shown to a throw-away sshd",
+    available: has("sshd") && findNssWrapper() !== undefined,
+    install: "apt-get install openssh-server libnss-wrapper",
+  },
+  {
+    name: "login-shells",
+    what: "accounts with dash, bash, zsh, fish and tcsh",
+    available: has("sshd") && findNssWrapper() !== undefined && ["dash", "bash", "zsh", "fish", "tcsh"].every(has),
+    install: "apt-get install openssh-server libnss-wrapper dash bash zsh fish tcsh",
   },
   {
     name: "dropbear",
