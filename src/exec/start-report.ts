@@ -33,7 +33,10 @@ const REASONS = new Map<string, Reason>(
       "there is no such command on the box",
       "A non-interactive login has a short PATH: give the full path of the plugin on the box.",
     ],
-    "not-executable": ["the file is there but may not be executed", "Try `chmod +x` on the box."],
+    "not-executable": [
+      "the file is there but may not be executed",
+      "Try `chmod +x` on the box. Nothing on a file system that is mounted `noexec` may be executed, often so for /tmp.",
+    ],
     "is-a-directory": ["it is a directory, not a program", "Name the program's file."],
     "no-such-directory": ["the working directory cannot be entered", "Check `directory`: it is a path on the box."],
     "no-private-directory": [

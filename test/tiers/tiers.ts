@@ -66,6 +66,12 @@ export const TIERS: readonly Tier[] = [
     install: "apt-get install openssh-server libnss-wrapper dash bash zsh fish tcsh",
   },
   {
+    name: "mounts",
+    what: "boxes with a full, read-only or noexec /tmp, and without /proc",
+    available: process.getuid?.() === 0 && canMount(),
+    install: "run as root where mounts are allowed (CAP_SYS_ADMIN)",
+  },
+  {
     name: "dropbear",
     what: "a throw-away dropbear, as the distribution has it",
     available: installedDropbear() !== undefined,
@@ -117,6 +123,15 @@ function hasAccount(name: string): boolean {
   if (name === "") return false;
   try {
     execFileSync("id", [name], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function canMount(): boolean {
+  try {
+    execFileSync("unshare", ["-m", "mount", "-t", "tmpfs", "none", "/tmp"], { stdio: "ignore" });
     return true;
   } catch {
     return false;
