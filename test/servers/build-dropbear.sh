@@ -1,8 +1,9 @@
 #!/bin/sh
-# Builds dropbear 2025.89 in .cache/dropbear-2025.89, from the source that Debian has. Needs a C compiler, make, bzip2, curl.
+# Builds dropbear 2025.89 in .cache/dropbear-2025.89, from the source that Debian has, known by its digest. Needs a C compiler,
+# make, bzip2 and curl.
 set -eu
 name=dropbear-2025.89
-source=https://deb.debian.org/debian/pool/main/d/dropbear/dropbear_2025.89.orig.tar.bz2
+source=http://deb.debian.org/debian/pool/main/d/dropbear/dropbear_2025.89.orig.tar.bz2
 digest=0d1f7ca711cfc336dc8a85e672cab9cfd8223a02fe2da0a4a7aeb58c9e113634
 cache=$(cd "$(dirname "$0")/../.." && pwd)/.cache
 [ ! -x "$cache/$name/dropbear" ] || exit 0
