@@ -20,10 +20,13 @@ interface Open {
 /** The listeners that the box holds for us: asks for them, and hands each arriving connection to the right one. */
 export class BoxListeners {
   readonly #client: Client;
+  readonly #choosePort: () => number;
   readonly #open = new Map<string, Open>();
 
-  constructor(client: Client) {
+  /** @param choosePort the port to ask for where any will do */
+  constructor(client: Client, choosePort = () => randomInt(FIRST_PORT, LAST_PORT + 1)) {
     this.#client = client;
+    this.#choosePort = choosePort;
     client.on("tcp connection", (to, accept, reject) => this.#arrived(`tcp ${to.destPort}`, accept, reject));
     client.on("unix connection", (to, accept, reject) => this.#arrived(`unix ${to.socketPath}`, accept, reject));
   }
@@ -37,8 +40,7 @@ export class BoxListeners {
     if (port !== 0) return this.#askTcp(host, port, onStream);
     // Some servers say 0 for a port of their choice whenever a connection arrives (asyncssh, OpenSSH 5), so that nobody
     // knows whose it is. They get to choose only if ours is taken.
-    const ours = randomInt(FIRST_PORT, LAST_PORT + 1);
-    return this.#askTcp(host, ours, onStream).catch(() => this.#askTcp(host, 0, onStream));
+    return this.#askTcp(host, this.#choosePort(), onStream).catch(() => this.#askTcp(host, 0, onStream));
   }
 
   #askTcp(host: string, port: number, onStream: OnStream): Promise<Listener> {

@@ -93,8 +93,9 @@ describe.skipIf(!hasTier("login-shells")).each(SHELLS)("$name as the login shell
     expect(failure.code).toBe("timeout");
     expect(failure.message).toContain("Do you accept?");
     expect(failure.hint).toContain("rc file");
-    await runner.kill().catch(() => {});
+    // What waits there is not ours to end.
     await bench.server?.stop({ leftovers: "end" });
+    await runner.kill().catch(() => {});
   });
 
   // fish and tcsh go on after it.
