@@ -1,9 +1,14 @@
+import { randomInt } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { Client } from "ssh2";
 import type { Address } from "../contract/address.ts";
 import type { Listener } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import { listenError, type VendorError } from "./ssh2-errors.ts";
+
+/** Ports for such use (RFC 6335 §6), up to the last that Linux would choose by itself. */
+const FIRST_PORT = 49_152;
+const LAST_PORT = 60_999;
 
 type OnStream = (stream: Duplex) => void;
 
@@ -15,10 +20,13 @@ interface Open {
 /** The listeners that the box holds for us: asks for them, and hands each arriving connection to the right one. */
 export class BoxListeners {
   readonly #client: Client;
+  readonly #choosePort: () => number;
   readonly #open = new Map<string, Open>();
 
-  constructor(client: Client) {
+  /** @param choosePort the port to ask for where any will do */
+  constructor(client: Client, choosePort = () => randomInt(FIRST_PORT, LAST_PORT + 1)) {
     this.#client = client;
+    this.#choosePort = choosePort;
     client.on("tcp connection", (to, accept, reject) => this.#arrived(`tcp ${to.destPort}`, accept, reject));
     client.on("unix connection", (to, accept, reject) => this.#arrived(`unix ${to.socketPath}`, accept, reject));
   }
@@ -28,7 +36,14 @@ export class BoxListeners {
     return at.network === "tcp" ? this.#listenTcp(at.host, at.port, onStream) : this.#listenUnix(at.path, onStream);
   }
 
-  #listenTcp(host: string, port: number, onStream: OnStream): Promise<Listener> {
+  async #listenTcp(host: string, port: number, onStream: OnStream): Promise<Listener> {
+    if (port !== 0) return this.#askTcp(host, port, onStream);
+    // Some servers say 0 for a port of their choice whenever a connection arrives (asyncssh, OpenSSH 5), so that nobody
+    // knows whose it is. They get to choose only if ours is taken.
+    return this.#askTcp(host, this.#choosePort(), onStream).catch(() => this.#askTcp(host, 0, onStream));
+  }
+
+  #askTcp(host: string, port: number, onStream: OnStream): Promise<Listener> {
     return new Promise((resolve, reject) => {
       this.#client.forwardIn(host, port, (failure, chosen) => {
         const address: Address = { network: "tcp", host, port: chosen || port };

@@ -122,6 +122,7 @@ export function execError(failure: VendorError, target: Target): PluginError {
 /** RFC 4254 §5.1: why a server would not open a channel. */
 const PROHIBITED = 1;
 const UNKNOWN_TYPE = 3;
+const LACKING = "Small servers lack some kinds of forward.";
 
 /** The error for a connection that the server would not make on the box. */
 export function streamError(failure: VendorError, to: Address): PluginError {
@@ -129,8 +130,10 @@ export function streamError(failure: VendorError, to: Address): PluginError {
   const cause = failure;
   if (failure.reason === PROHIBITED) return forbidden(`The server forbids connections to ${where}`, to, cause);
   if (failure.reason === UNKNOWN_TYPE) {
-    return new PluginError("unsupported", `The server does not know how to connect to ${to.network} addresses.`, {
+    const what = to.network === "unix" ? "unix sockets" : "TCP ports";
+    return new PluginError("unsupported", `The server does not know how to connect to ${what}.`, {
       cause,
+      hint: `${LACKING} ${to.network === "unix" ? "TCP" : "A unix socket"} may work, or OpenSSH's server.`,
     });
   }
   return new PluginError("forward-failed", `The box could not connect to ${where}: ${harmless(failure.message)}.`, {
@@ -144,12 +147,20 @@ export function streamError(failure: VendorError, to: Address): PluginError {
 
 /** The error for a listener that the server would not make on the box. It never says why (RFC 4254 §7.1). */
 export function listenError(failure: VendorError, at: Address): PluginError {
-  const taken = at.network === "unix" ? "the path is taken or its directory is not there" : "the port is taken";
-  return forbidden(`The server refused to listen on ${formatAddress(at)}, or ${taken}`, at, failure);
+  const where = formatAddress(at);
+  if (at.network === "tcp") {
+    return forbidden(`The server refused to listen on ${where}, or the port is taken`, at, failure);
+  }
+  const what = `The server refused to listen on ${where}, or the path is taken or its directory is not there`;
+  return forbidden(what, at, failure, `${LACKING} TCP may work, or OpenSSH's server. `);
 }
 
-/** The error for a forward that sshd's configuration rules out, naming the option. */
-export function forbidden(what: string, address: Address, cause?: unknown): PluginError {
+/**
+ * The error for a forward that sshd's configuration rules out, naming the option.
+ *
+ * @param first what to do before looking there
+ */
+export function forbidden(what: string, address: Address, cause?: unknown, first = ""): PluginError {
   const options =
     address.network === "unix"
       ? "AllowStreamLocalForwarding, AllowTcpForwarding and PermitOpen (which OpenSSH heeds for unix sockets too) and " +
@@ -157,6 +168,6 @@ export function forbidden(what: string, address: Address, cause?: unknown): Plug
       : "AllowTcpForwarding, PermitOpen, PermitListen and DisableForwarding";
   return new PluginError("forward-forbidden", `${what}.`, {
     cause,
-    hint: `Look at ${options} in sshd_config, and at \`restrict\` and \`no-port-forwarding\` in authorized_keys.`,
+    hint: `${first}Look at ${options} in sshd_config, and at \`restrict\` and \`no-port-forwarding\` in authorized_keys.`,
   });
 }

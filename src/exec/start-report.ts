@@ -1,8 +1,9 @@
 import { PluginError, type PluginErrorCode } from "../contract/errors.ts";
 import type { ExitStatus } from "../contract/runner.ts";
-import type { Tail } from "../lifetime/tail.ts";
+import { harmless, type Tail } from "../lifetime/tail.ts";
 import { describeExit } from "./exit-status.ts";
 import type { LaunchSpec } from "./launch.ts";
+import { quote } from "./quote.ts";
 
 /** What the supervisor says of a plugin that it has started. */
 export interface StartReport {
@@ -32,7 +33,10 @@ const REASONS = new Map<string, Reason>(
       "there is no such command on the box",
       "A non-interactive login has a short PATH: give the full path of the plugin on the box.",
     ],
-    "not-executable": ["the file is there but may not be executed", "Try `chmod +x` on the box."],
+    "not-executable": [
+      "the file is there but may not be executed",
+      "Try `chmod +x` on the box. Nothing on a file system that is mounted `noexec` may be executed, often so for /tmp.",
+    ],
     "is-a-directory": ["it is a directory, not a program", "Name the program's file."],
     "no-such-directory": ["the working directory cannot be entered", "Check `directory`: it is a path on the box."],
     "no-private-directory": [
@@ -96,18 +100,39 @@ function reasonInContext(reason: string, detail: string, context: ReportContext)
   return undefined;
 }
 
-/** The error for a login shell that ended without running our program. */
-export function noReport(exit: ExitStatus | undefined, noise: readonly Tail[]): PluginError {
+/**
+ * The error for a login shell that ended without running our program.
+ *
+ * @param environment what was sent to it, which the message must not show
+ */
+export function noReport(
+  exit: ExitStatus | undefined,
+  noise: readonly Tail[],
+  environment: Readonly<Record<string, string>> = {},
+): PluginError {
   const ended = exit ? `ended with ${describeExit(exit)}` : "closed the channel";
-  return new PluginError("plugin-not-started", `The box ${ended} before it ran our program.${saidInstead(noise)}`, {
+  const said = saidInstead(noise, environment);
+  return new PluginError("plugin-not-started", `The box ${ended} before it ran our program.${said}`, {
     hint:
       "The login needs a POSIX /bin/sh and must be allowed to run commands: look for a forced command " +
       "(ForceCommand in sshd_config, command= in authorized_keys), a `nologin` shell, or an rc file that exits.",
   });
 }
 
-/** What came instead of a report, quoted; empty if nothing came. */
-export function saidInstead(noise: readonly Tail[]): string {
+/** How much of a value's end is enough to recognize it, where its beginning may have been dropped. Less may be chance. */
+const RECOGNIZED = 8;
+
+/**
+ * What came instead of a report, quoted; empty if nothing came. Something that sends back what it was given would show
+ * the environment, so then nothing is quoted.
+ */
+export function saidInstead(noise: readonly Tail[], environment: Readonly<Record<string, string>>): string {
   const said = noise.map(String).join("").trim();
-  return said === "" ? "" : `\nIt said:\n${said.replace(/^/gm, "  ")}`;
+  if (said === "") return "";
+  const isEcho = Object.entries(environment).some(([name, value]) => {
+    const ends = [value, quote(value)].map((text) => harmless(text).slice(-RECOGNIZED));
+    return said.includes(`export ${name}=`) || (value.length >= RECOGNIZED && ends.some((end) => said.includes(end)));
+  });
+  if (isEcho) return "\nIt sent back what it was given, which is not shown because it holds the plugin's environment.";
+  return `\nIt said:\n${said.replace(/^/gm, "  ")}`;
 }

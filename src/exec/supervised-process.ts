@@ -88,10 +88,17 @@ export class SupervisedProcess {
   async start({ signal, timeoutMs }: { signal?: AbortSignal | undefined; timeoutMs: number }): Promise<StartReport> {
     const until = [this.#giveUp.signal, this.#options.lost];
     const noise: Tail[] = [];
+    const { environment } = this.#options.spec;
     const onTimeout = () =>
-      new PluginError("timeout", `The box did not start the plugin within ${timeoutMs} ms.${saidInstead(noise)}`, {
-        hint: "A login shell or an rc file that waits for input may hold it up, or a box under heavy load.",
-      });
+      new PluginError(
+        "timeout",
+        `The box did not start the plugin within ${timeoutMs} ms.${saidInstead(noise, environment)}`,
+        {
+          hint:
+            "A login shell, a forced command (ForceCommand in sshd_config, command= in authorized_keys) or an rc file that " +
+            "waits for input may hold it up, or a box under heavy load.",
+        },
+      );
     const opening = within({ signal, timeoutMs, onTimeout, until }, (over) => this.#open(over, noise));
     this.#opening = opening.catch(() => {});
     try {
@@ -120,7 +127,7 @@ export class SupervisedProcess {
     channel.stdin.write(text);
 
     const line = await out.report;
-    if (line === undefined) throw noReport(await soon(channel.exited), noise);
+    if (line === undefined) throw noReport(await soon(channel.exited), noise, spec.environment);
     const report = parseStartReport(line, spec.command[0] ?? "", spec);
     this.#report = report;
     debug("started pid %d in %s on %s", report.pid, report.directory, report.platform);
@@ -176,15 +183,25 @@ export class SupervisedProcess {
     const patienceMs = this.#options.spec.killGraceMs + ANSWER_MS;
     const ladder: [rung: string, act: () => unknown, patienceMs: number][] = [
       ["stop line", () => channel.stdin.writable && channel.stdin.write("stop\n"), patienceMs],
-      ["end of input", () => channel.stdin.end(), ANSWER_MS],
+      ["end of input", () => this.#endInput(channel), ANSWER_MS],
       ["signal TERM", () => channel.signal("TERM"), patienceMs],
     ];
-    for (const [rung, act, patience] of ladder) {
+    // Without a report nobody is there to obey, or only since the input has ended.
+    for (const [rung, act, patience] of this.#report ? ladder : ladder.slice(1)) {
       act();
       if (await this.#gone(channel, patience)) return this.#freed(channel);
       debug("pid %d survived: %s", this.#report?.pid, rung);
     }
     await this.#endRecorded(channel);
+  }
+
+  /**
+   * Closes what goes in and what comes out. Servers other than OpenSSH tell of an end only when all output was taken,
+   * and a reader who does not read would keep it from us.
+   */
+  #endInput(channel: ExecChannel): void {
+    this.cutOutput();
+    channel.stdin.end();
   }
 
   /** True once the supervisor has ended, which it does last. Throws if the connection went first. */

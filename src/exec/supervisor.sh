@@ -73,9 +73,18 @@ gps_members() {
   fi
 }
 
+# True where nobody can be counted: Linux without /proc, as in a chroot. The plugin's group is signalled unseen then.
+gps_blind() {
+  [ -n "$gps_group" ] && [ ! -r /proc/self/environ ]
+}
+
 # Signals the plugin and its family, each once: to many programs a second TERM means to drop everything. KILL goes to the
 # group as well, for those who were not there yet when the family was counted.
 gps_signal() {
+  if gps_blind && [ "$1" != KILL ]; then
+    kill -s "$1" -- "-$gps_pid" 2>/dev/null
+    return 0
+  fi
   gps_sent=' '
   for gps_one in $gps_leader $(gps_members); do
     case $gps_sent in *" $gps_one "*) continue ;; esac
@@ -246,5 +255,6 @@ fi
 # The plugin has been reaped: its pid may soon be somebody else's.
 gps_leader=
 gps_stop
+if gps_blind; then kill -s KILL -- "-$gps_pid" 2>/dev/null; fi
 rm -rf -- "$gps_dir"
 exit "$gps_status"

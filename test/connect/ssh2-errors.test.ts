@@ -82,8 +82,8 @@ describe("a connection that was not made", () => {
     [unix, 1, "forward-forbidden", /AllowStreamLocalForwarding/],
     [tcp, 2, "forward-failed", /does not listen there\.$/],
     [unix, 2, "forward-failed", /OpenSSH says the same/],
-    [tcp, 3, "unsupported", /does not know how to connect to tcp/],
-    [unix, 3, "unsupported", /does not know how to connect to unix/],
+    [tcp, 3, "unsupported", /does not know how to connect to TCP ports/],
+    [unix, 3, "unsupported", /does not know how to connect to unix sockets/],
     [tcp, 4, "forward-failed", /could not connect/],
   ])("to %j for reason %i", (to, reason, code, says) => {
     const cause = failure("(SSH) Channel open failure: open failed", { reason });

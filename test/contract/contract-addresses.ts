@@ -4,21 +4,23 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
-import type { Address } from "../../src/contract/address.ts";
+import { type Address, formatAddress } from "../../src/contract/address.ts";
 import type { Runner } from "../../src/contract/runner.ts";
 import { digest, digestOf } from "../servers/client.ts";
 import { isAlive } from "../tools/leaks.ts";
-import type { Bench, RunnerKind } from "./runner-kinds.ts";
+import type { Bench, Network, RunnerKind } from "./runner-kinds.ts";
 import { failureOf, Said } from "./said.ts";
 
 const QUESTION = randomBytes(3_000_000);
 const ANSWER = randomBytes(3_000_000);
-const NETWORKS = ["unix", "tcp"] as const;
-type Network = (typeof NETWORKS)[number];
 
 /** How a runner translates addresses. */
 export function addressContract(kind: RunnerKind): void {
-  describe.each(NETWORKS)("pluginToHost, for a plugin on %s", (network) => {
+  const { pluginToHost, hostToPlugin } = kind.networks;
+  /** A network that the plugin can be reached on, and one that the host can. */
+  const [into, out] = [pluginToHost[0], hostToPlugin[0]];
+
+  describe.each(pluginToHost)("pluginToHost, for a plugin on %s", (network) => {
     test("carries data both ways, and the host may end first", async () => {
       await using bench = await kind.open();
       await using plugin = await started(bench);
@@ -60,14 +62,14 @@ export function addressContract(kind: RunnerKind): void {
     });
   });
 
-  describe.each(NETWORKS)("hostToPlugin, for a host on %s", (network) => {
+  describe.each(hostToPlugin)("hostToPlugin, for a host on %s", (network) => {
     test("carries data both ways, and either may end first", async () => {
       await using bench = await kind.open();
       await using host = await listening(bench, network);
       await using plugin = await started(bench);
       const address = await plugin.runner.hostToPlugin(host.address);
       for (const first of ["plugin", "host"] as const) {
-        const [near, far] = await Promise.all([dialFromPlugin(plugin, address), host.next()]);
+        const [near, far] = await Promise.all([dialFromPlugin(plugin, into, address), host.next()]);
         const ends = first === "plugin" ? ([near, far] as const) : ([far, near] as const);
         ends[0].end(QUESTION);
         expect(await digestOf(ends[1])).toEqual(digest(QUESTION));
@@ -91,8 +93,8 @@ export function addressContract(kind: RunnerKind): void {
     test("are those of the same side only where both sides are one", async () => {
       await using bench = await kind.open();
       await using plugin = await started(bench);
-      const host = await plugin.runner.pluginToHost(plugin.at.unix);
-      expect(JSON.stringify(host) === JSON.stringify(plugin.at.unix)).toBe(kind.isLocal);
+      const host = await plugin.runner.pluginToHost(plugin.at[into]);
+      expect(JSON.stringify(host) === JSON.stringify(plugin.at[into])).toBe(kind.isLocal);
       if (!kind.isLocal) expect(host).toMatchObject({ path: expect.stringContaining(`${bench.hostTmp}/gps-`) });
     });
 
@@ -107,18 +109,18 @@ export function addressContract(kind: RunnerKind): void {
 
     test("are not translated after a kill, and those that were are gone", async () => {
       await using bench = await kind.open();
-      await using host = await listening(bench, "unix");
+      await using host = await listening(bench, out);
       const plugin = await started(bench);
       const { runner, at } = plugin;
-      const address = await runner.pluginToHost(at.unix);
+      const address = await runner.pluginToHost(at[into]);
       const open = await dial(address);
       open.on("error", () => {});
       await runner.hostToPlugin(host.address);
       await runner.kill();
-      for (const promise of [runner.pluginToHost(at.unix), runner.hostToPlugin(host.address)]) {
+      for (const promise of [runner.pluginToHost(at[into]), runner.hostToPlugin(host.address)]) {
         expect((await failureOf(promise)).code).toBe("closed");
       }
-      expect((await failureOf(Promise.resolve(runner.openStream?.(at.unix)))).code).toBe("closed");
+      expect((await failureOf(Promise.resolve(runner.openStream?.(at[into])))).code).toBe("closed");
       await expect(dial(address)).rejects.toThrow(/ENOENT|ECONNREFUSED/);
       await closed(open.end());
     });
@@ -128,16 +130,19 @@ export function addressContract(kind: RunnerKind): void {
       await using plugin = await started(bench);
       process.kill(Number(plugin.runner.id.split("#")[1]), "SIGKILL");
       await plugin.runner.wait();
-      expect((await failureOf(plugin.runner.pluginToHost(plugin.at.unix))).code).toBe("plugin-exited");
+      expect((await failureOf(plugin.runner.pluginToHost(plugin.at[into]))).code).toBe("plugin-exited");
     });
 
     test("may lead to nothing, which is told and does no harm", async () => {
       await using bench = await kind.open();
       await using plugin = await started(bench);
-      const nowhere = { network: "unix", path: `${bench.boxTmp}/nothing` } as const;
+      const nowhere: Address =
+        into === "unix"
+          ? { network: into, path: `${bench.boxTmp}/nothing` }
+          : { network: into, host: "127.0.0.1", port: await unusedPort() };
       const failure = await failureOf(Promise.resolve(plugin.runner.openStream?.(nowhere)));
       expect(failure.code).toBe("forward-failed");
-      expect(failure.message).toContain(nowhere.path);
+      expect(failure.message).toContain(formatAddress(nowhere));
       const socket = connect({ path: (await unixPath(plugin.runner, nowhere)) ?? "" }).on("error", () => {});
       await closed(socket);
       expect(isAlive(Number(plugin.runner.id.split("#")[1]))).toBe(true);
@@ -148,14 +153,33 @@ export function addressContract(kind: RunnerKind): void {
       await using plugin = await started(bench);
       const gone = AbortSignal.abort();
       if (kind.isLocal) return;
-      expect((await failureOf(plugin.runner.pluginToHost(plugin.at.unix, gone))).code).toBe("aborted");
+      expect((await failureOf(plugin.runner.pluginToHost(plugin.at[into], gone))).code).toBe("aborted");
       expect((await failureOf(plugin.runner.hostToPlugin(plugin.at.tcp, gone))).code).toBe("aborted");
+    });
+
+    test.skipIf(pluginToHost.includes("unix"))("on a unix socket are said to be out of reach", async () => {
+      await using bench = await kind.open();
+      await using plugin = await started(bench);
+      const failure = await failureOf(Promise.resolve(plugin.runner.openStream?.(plugin.at.unix)));
+      expect(failure.code).toBe("unsupported");
+      expect(failure.message).toContain("unix sockets");
+      expect(failure.hint).toContain("TCP");
+      expect(isAlive(Number(plugin.runner.id.split("#")[1]))).toBe(true);
+    });
+
+    test.skipIf(hostToPlugin.includes("unix"))("of the host's unix sockets are said to be out of reach", async () => {
+      await using bench = await kind.open();
+      await using host = await listening(bench, "unix");
+      await using plugin = await started(bench);
+      const failure = await failureOf(plugin.runner.hostToPlugin(host.address));
+      expect(failure.code).toBe("forward-forbidden");
+      expect(failure.hint).toContain("TCP");
     });
 
     test.skipIf(kind.isLocal)("are TCP ports here where that is asked for", async () => {
       await using bench = await kind.open();
       await using plugin = await started(bench, { hostNetwork: "tcp" });
-      const address = await plugin.runner.pluginToHost(plugin.at.unix);
+      const address = await plugin.runner.pluginToHost(plugin.at[into]);
       expect(address).toMatchObject({ network: "tcp", host: "127.0.0.1" });
       const socket = await dial(address);
       socket.end("echo\nhere");
@@ -200,8 +224,8 @@ async function started(bench: Bench, options = {}): Promise<Plugin> {
 }
 
 /** Has the plugin connect to an address of its side; what goes over the stream goes over that connection. */
-async function dialFromPlugin({ runner, at }: Plugin, to: Address): Promise<Duplex> {
-  const stream = await runner.openStream?.(at.unix);
+async function dialFromPlugin({ runner, at }: Plugin, into: Network, to: Address): Promise<Duplex> {
+  const stream = await runner.openStream?.(at[into]);
   stream?.write(`dial ${to.network} ${to.network === "unix" ? to.path : `${to.host}:${to.port}`}\n`);
   return stream as Duplex;
 }
@@ -241,6 +265,15 @@ async function dial(address: Address): Promise<Socket> {
 async function closed(socket: Socket): Promise<void> {
   socket.resume();
   if (!socket.closed) await new Promise<void>((resolve) => socket.once("close", () => resolve()));
+}
+
+/** A port that nobody listens on. */
+async function unusedPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen({ host: "127.0.0.1", port: 0 }, resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
 }
 
 async function unixPath(runner: Runner, address: Address): Promise<string | undefined> {

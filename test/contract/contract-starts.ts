@@ -52,8 +52,12 @@ export function startContract(kind: RunnerKind): void {
       await runner.start(giveUp.signal);
       giveUp.abort();
       const stdout = new Said(runner.stdout);
-      const { path } = JSON.parse((await stdout.until(/.*\n/))[0]);
-      const stream = await runner.openStream?.({ network: "unix", path });
+      const { path, port } = JSON.parse((await stdout.until(/.*\n/))[0]);
+      const stream = await runner.openStream?.(
+        kind.networks.pluginToHost[0] === "unix"
+          ? { network: "unix", path }
+          : { network: "tcp", host: "127.0.0.1", port },
+      );
       stream?.write("greet\n");
       const [chunk] = (await stream?.take(1).toArray()) ?? [];
       expect(String(chunk)).toBe("hello");

@@ -3,14 +3,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
+import type { Address } from "../../src/contract/address.ts";
 import type { Runner } from "../../src/contract/runner.ts";
 import type { EmbeddedServerOptions } from "../../src/demo/embedded-server.ts";
 import { LocalRunner } from "../../src/runner/local-runner.ts";
 import type { PluginOptions } from "../../src/runner/plugin-options.ts";
 import { type ForwardOptions, SshRunner } from "../../src/runner/ssh-runner.ts";
+import { startAsyncSsh } from "../servers/asyncssh.ts";
+import { builtDropbear, installedDropbear, startDropbear } from "../servers/dropbear.ts";
 import { startEmbedded } from "../servers/embedded.ts";
-import { startOpenSsh } from "../servers/openssh.ts";
+import { startGoSsh } from "../servers/go-ssh.ts";
+import { type OpenSshOptions, startOpenSsh } from "../servers/openssh.ts";
 import type { TestServer } from "../servers/server.ts";
+import { establishedOn } from "../tools/established.ts";
 import { eventually, isAlive, openSockets, processesWith } from "../tools/leaks.ts";
 
 const FIXTURES = fileURLToPath(new URL("../fixtures", import.meta.url));
@@ -33,18 +38,26 @@ export interface Bench extends AsyncDisposable {
   connections(): number;
 }
 
+export type Network = Address["network"];
+
 /** A way to run plugins, so that one suite can run over all ways. */
 export interface RunnerKind {
   readonly name: string;
   /** Whether addresses are the same on both sides. */
   readonly isLocal: boolean;
+  /** Which kinds of address it can translate, the usual one first. */
+  readonly networks: Readonly<Record<"pluginToHost" | "hostToPlugin", readonly [Network, ...Network[]]>>;
   open(): Promise<Bench>;
 }
+
+/** What a server can do that forwards unix sockets, or where a relay does it. */
+const ALL = { pluginToHost: ["unix", "tcp"], hostToPlugin: ["unix", "tcp"] } as const;
 
 /** Plugins as child processes. */
 export const localKind: RunnerKind = {
   name: "LocalRunner",
   isLocal: true,
+  networks: ALL,
   open: async () => openBench(openSockets(), undefined, (options) => new LocalRunner(options)),
 };
 
@@ -60,6 +73,7 @@ export function embeddedKindWith(
   return {
     name: `SshRunner, embedded server${what}`,
     isLocal: false,
+    networks: ALL,
     open: async () => {
       const before = openSockets();
       const server = await startEmbedded(settings);
@@ -73,12 +87,52 @@ export function opensshKind(user?: string, lines: readonly string[] = []): Runne
   return {
     name: ["SshRunner, sshd", ...(user ? ["an ordinary login"] : []), ...lines].join(", "),
     isLocal: false,
-    open: async () => {
-      const before = openSockets();
-      const server = await startOpenSsh({ options: lines, ...(user ? { user } : {}) });
-      return openBench(before, server, sshRunner(server), () => server.sessionPids().length);
+    networks: ALL,
+    open: () => openSshBench({ options: lines, ...(user ? { user } : {}) }),
+  };
+}
+
+/** A bench behind a throw-away sshd. */
+export async function openSshBench(options: OpenSshOptions): Promise<Bench> {
+  const before = openSockets();
+  const server = await startOpenSsh(options);
+  return openBench(before, server, sshRunner(server), () => server.sessionPids().length);
+}
+
+/** Plugins behind the dropbear that is installed, or behind the newer one that was built. */
+export function dropbearKind(which: "installed" | "built"): RunnerKind {
+  return {
+    name: `SshRunner, dropbear (${which})`,
+    isLocal: false,
+    networks: ALL,
+    open: () => {
+      const dropbear = which === "installed" ? installedDropbear() : builtDropbear();
+      if (!dropbear) throw new TypeError("There is no such dropbear here.");
+      return openServer(() => startDropbear(dropbear));
     },
   };
+}
+
+/** Plugins behind a server made with asyncssh. */
+export const asyncSshKind: RunnerKind = {
+  name: "SshRunner, asyncssh",
+  isLocal: false,
+  networks: ALL,
+  open: () => openServer(startAsyncSsh),
+};
+
+/** Plugins behind a server made with golang.org/x/crypto/ssh. */
+export const goSshKind: RunnerKind = {
+  name: "SshRunner, x/crypto/ssh",
+  isLocal: false,
+  networks: ALL,
+  open: () => openServer(startGoSsh),
+};
+
+async function openServer(start: () => Promise<TestServer>): Promise<Bench> {
+  const before = openSockets();
+  const server = await start();
+  return openBench(before, server, sshRunner(server), () => establishedOn(server.port));
 }
 
 /** What connects to a test server, whether by itself or by a proxy at another port. */

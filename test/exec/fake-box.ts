@@ -37,7 +37,7 @@ export class FakeChannel implements ExecChannel {
 
   /** The mark of the program that was written to it. */
   get mark(): string {
-    return /\bgps_mark=(\w+)\n/.exec(this.written)?.[1] ?? "no mark yet";
+    return /\bgps_mark=([\w']+)\n/.exec(this.written)?.[1]?.replace("''", "") ?? "no mark yet";
   }
 
   /** Says what a supervisor says of a plugin that it has started. */

@@ -88,10 +88,11 @@ describe("launch", () => {
     expect(launch({ ...SPEC, killGraceMs: 0, leaseMs: 0 }).text).toContain("\ngps_grace=0\ngps_lease=0\n");
   });
 
-  test("has a mark of its own, that its programs know", () => {
+  test("has a mark of its own, that its programs know, and that is not in the text as it is", () => {
     const { mark, text } = launch(SPEC);
     expect(mark).toMatch(WORD);
-    expect(text.split(`gps_mark=${mark}\n`)).toHaveLength(3);
+    expect(text.replaceAll("''", "").split(`gps_mark=${mark}\n`)).toHaveLength(3);
+    expect(text).not.toContain(mark);
     expect(launch(SPEC).mark).not.toBe(mark);
   });
 });

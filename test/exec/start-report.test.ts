@@ -75,6 +75,24 @@ describe("noReport", () => {
 });
 
 test("saidInstead is empty where nothing was said", () => {
-  expect(saidInstead([tail(""), tail(" \n")])).toBe("");
-  expect(saidInstead([])).toBe("");
+  expect(saidInstead([tail(""), tail(" \n")], { TOKEN: "s3cret word" })).toBe("");
+  expect(saidInstead([], {})).toBe("");
+});
+
+test.each([
+  "gps0123\nexport TOKEN='s3cret word'\nset -- /plugin\n",
+  "% Unknown command: export TOKEN=",
+  "…cret word'\nset -- /plugin\n",
+  "export EMPTY=",
+])("saidInstead does not quote what shows the environment: %j", (noise) => {
+  const said = saidInstead([tail(""), tail(noise)], { TOKEN: "a long s3cret word", EMPTY: "", SHORT: "1" });
+  expect(said).toContain("It sent back what it was given");
+  expect(said).not.toContain("cret");
+});
+
+test("saidInstead quotes what has nothing to do with the environment", () => {
+  const environment = { TOKEN: "s3cret word", EMPTY: "", SHORT: "1" };
+  expect(saidInstead([tail("1 new message; TOKEN expired\n")], environment)).toBe(
+    "\nIt said:\n  1 new message; TOKEN expired",
+  );
 });

@@ -66,6 +66,21 @@ describe("the ladder", () => {
     await process.stop();
   });
 
+  test("takes the output that nobody reads off a server that tells of the end only after it", async () => {
+    const { channel, process, stdout } = await started({ killGraceMs: GRACE_MS });
+    for (let chunk = 0; chunk < 4; chunk += 1) channel.stdout.write(Buffer.alloc(64 * 1024));
+    channel.stdout.end();
+    channel.stdout.once("end", () => channel.exit(143));
+    const state = watched(process.stop());
+    await settled();
+    await pass(GRACE_MS + 2_999);
+    expect([state.is, channel.stdout.readableEnded]).toEqual(["pending", false]);
+    await pass(1);
+    await settled();
+    expect([state.is, channel.stdout.readableEnded, channel.acts]).toEqual(["resolved", true, ["end"]]);
+    expect(stdout.writableEnded).toBe(true);
+  });
+
   test("goes up rung by rung, each with its patience, to the process itself", async () => {
     const { box, channel, process } = await started({ killGraceMs: GRACE_MS });
     const state = watched(process.stop());

@@ -1,6 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { findNssWrapper } from "../servers/account.ts";
+import { hasAsyncSsh } from "../servers/asyncssh.ts";
+import { builtDropbear, installedDropbear } from "../servers/dropbear.ts";
 import { findPython } from "../tools/python.ts";
 
 /** A part of the tests that needs something of the machine. */
@@ -63,6 +66,48 @@ export const TIERS: readonly Tier[] = [
     available: findPython() !== undefined,
     install: "apt-get install python3-grpcio, or name a Python that has grpcio in GO_PLUGIN_SSH_TEST_PYTHON",
   },
+  {
+    name: "accounts",
+    what: "accounts with other homes and login shells, shown to a throw-away sshd",
+    available: has("sshd") && findNssWrapper() !== undefined,
+    install: "apt-get install openssh-server libnss-wrapper",
+  },
+  {
+    name: "login-shells",
+    what: "accounts with dash, bash, zsh, fish and tcsh",
+    available: has("sshd") && findNssWrapper() !== undefined && ["dash", "bash", "zsh", "fish", "tcsh"].every(has),
+    install: "apt-get install openssh-server libnss-wrapper dash bash zsh fish tcsh",
+  },
+  {
+    name: "mounts",
+    what: "boxes with a full, read-only or noexec /tmp, and without /proc",
+    available: process.getuid?.() === 0 && canMount(),
+    install: "run as root where mounts are allowed (CAP_SYS_ADMIN)",
+  },
+  {
+    name: "dropbear",
+    what: "a throw-away dropbear, as the distribution has it",
+    available: installedDropbear() !== undefined,
+    install: "apt-get install dropbear-bin libnss-wrapper",
+  },
+  {
+    name: "dropbear-built",
+    what: "a throw-away dropbear 2025.89",
+    available: builtDropbear() !== undefined,
+    install: "apt-get install libnss-wrapper, then run test/servers/build-dropbear.sh",
+  },
+  {
+    name: "asyncssh",
+    what: "a server made with Python's asyncssh",
+    available: hasAsyncSsh(),
+    install: "apt-get install python3-asyncssh",
+  },
+  {
+    name: "go-ssh",
+    what: "a server made with Go's x/crypto/ssh",
+    available: has("go"),
+    install: "install Go 1.24 or later (https://go.dev/dl)",
+  },
 ];
 
 /** Whether this machine has what the named tier needs. */
@@ -91,6 +136,15 @@ function hasAccount(name: string): boolean {
   if (name === "") return false;
   try {
     execFileSync("id", [name], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function canMount(): boolean {
+  try {
+    execFileSync("unshare", ["-m", "mount", "-t", "tmpfs", "none", "/tmp"], { stdio: "ignore" });
     return true;
   } catch {
     return false;

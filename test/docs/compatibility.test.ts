@@ -1,0 +1,39 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { asyncSshKind, dropbearKind, embeddedKind, goSshKind, opensshKind } from "../contract/runner-kinds.ts";
+import { abilitiesOf } from "../servers/abilities.ts";
+import { hasTier } from "../tiers/tiers.ts";
+import { tableOf } from "./markdown.ts";
+
+const TEXT = readFileSync(fileURLToPath(new URL("../../docs/compatibility.md", import.meta.url)), "utf8");
+
+/** The table's rows by the server's name, each with its cells by their heading. */
+const ROWS = new Map(tableOf(TEXT, "server").map(([name = "", ...cells]) => [name, cells]));
+const HEADINGS = (/^\| server \|(.*)\|$/m.exec(TEXT)?.[1] ?? "").split("|").map((cell) => cell.trim());
+
+/** What a row is about, and what it takes to prove it. */
+const KINDS = [
+  ["the one in this package", "embedded", embeddedKind],
+  ["OpenSSH", "openssh", opensshKind()],
+  ["dropbear, older", "dropbear", dropbearKind("installed")],
+  ["dropbear, newer", "dropbear-built", dropbearKind("built")],
+  ["asyncssh (Python)", "asyncssh", asyncSshKind],
+  ["x/crypto/ssh (Go)", "go-ssh", goSshKind],
+] as const;
+
+describe("docs/compatibility.md", () => {
+  test.each(KINDS)("tells what works with %s", async (name, tier, kind) => {
+    const row = ROWS.get(name);
+    expect(row, `There is no row for ${name}.`).toBeDefined();
+    if (!hasTier(tier)) return;
+    const { version, ...abilities } = await abilitiesOf(kind);
+    const told = Object.fromEntries(HEADINGS.map((heading, index) => [heading, row?.[index]]));
+    expect({ ...abilities, measured: told.measured }, version).toEqual(told);
+  });
+
+  test("tells of no server that nobody tries", () => {
+    const names = KINDS.map(([name]) => name as string);
+    expect([...ROWS.keys()]).toEqual(names);
+  });
+});
