@@ -12,5 +12,5 @@ for home in /root /home/dev; do
 done
 chown dev:dev /home/dev/.ssh/authorized_keys
 chmod 600 /root/.ssh/authorized_keys /home/dev/.ssh/authorized_keys
-dropbearkey -y -f host_key | sed -n 's/^ssh-/Host key: &/p'
+dropbearkey -y -f host_key | sed -n 's/^ssh-/Host key: &/p' >&2
 exec dropbear -F -E -s -r /dropbear/host_key -p "${LISTEN:-0.0.0.0}:${PORT:-22}" "$@"

@@ -15,6 +15,6 @@ printf '%s\n' "${AUTHORIZED_KEY:?set AUTHORIZED_KEY to your public key}" >author
   [ -z "${CONFIGURATION:-}" ] || cat "configurations/$CONFIGURATION.conf"
   cat sshd_config
 } >current.conf
-echo "Host key: $(cat host_key.pub)"
-echo "Host key: $(ssh-keygen -l -f host_key.pub)"
+echo "Host key: $(cat host_key.pub)" >&2
+echo "Host key: $(ssh-keygen -l -f host_key.pub)" >&2
 exec /usr/sbin/sshd -D -e -f /sshd/current.conf -o "Port=${PORT:-22}" -o "ListenAddress=${LISTEN:-0.0.0.0}" "$@"

@@ -119,6 +119,9 @@ export function execError(failure: VendorError, target: Target): PluginError {
   );
 }
 
+const TCP_ONLY_HINT =
+  "Some servers forward TCP ports only, older versions of dropbear for example: a plugin that listens on TCP can be reached there.";
+
 /** RFC 4254 §5.1: why a server would not open a channel. */
 const PROHIBITED = 1;
 const UNKNOWN_TYPE = 3;
@@ -131,6 +134,7 @@ export function streamError(failure: VendorError, to: Address): PluginError {
   if (failure.reason === UNKNOWN_TYPE) {
     return new PluginError("unsupported", `The server does not know how to connect to ${to.network} addresses.`, {
       cause,
+      hint: to.network === "unix" ? TCP_ONLY_HINT : "",
     });
   }
   return new PluginError("forward-failed", `The box could not connect to ${where}: ${harmless(failure.message)}.`, {
@@ -152,7 +156,7 @@ export function listenError(failure: VendorError, at: Address): PluginError {
 export function forbidden(what: string, address: Address, cause?: unknown): PluginError {
   const options =
     address.network === "unix"
-      ? "AllowStreamLocalForwarding, AllowTcpForwarding (which OpenSSH heeds for unix sockets too) and DisableForwarding"
+      ? "AllowStreamLocalForwarding, AllowTcpForwarding and PermitOpen (which OpenSSH heeds for unix sockets too) and DisableForwarding"
       : "AllowTcpForwarding, PermitOpen, PermitListen and DisableForwarding";
   return new PluginError("forward-forbidden", `${what}.`, {
     cause,

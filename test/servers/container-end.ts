@@ -5,8 +5,8 @@ import { eventually } from "../tools/eventually.ts";
 import type { ContainerFiles } from "./container-files.ts";
 import { docker } from "./docker.ts";
 
-/** What a server writes itself while people log in and out. */
-const OF_THE_SERVER = /^\/var\/log\//;
+/** What a server writes itself when it listens, and while people log in and out. */
+const OF_THE_SERVER = /^\/var\/log\/|^\/run\/\w+\.pid$/;
 
 /** What must be known to end a container. */
 export interface Ending {
@@ -32,12 +32,12 @@ export async function endContainer(
   const { id, files, guard } = ending;
   try {
     if (leftovers !== "fail") return;
-    const left = () => leftIn(ending);
-    await eventually(async () => (await left()).length === 0, {
-      what: `nothing to be left in container ${id.slice(0, 12)}`,
-      timeoutMs: patienceMs,
-      state: left,
-    });
+    const isEmpty = async () => {
+      const left = await leftIn(ending);
+      if (left.length > 0) throw new Error(left.join("\n"));
+      return true;
+    };
+    await eventually(isEmpty, { what: `nothing to be left in container ${id.slice(0, 12)}`, timeoutMs: patienceMs });
   } finally {
     await docker("rm", "--force", "--volumes", id);
     await rm(files.directory, { recursive: true, force: true });

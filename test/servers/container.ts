@@ -1,17 +1,13 @@
 import type { ChildProcess } from "node:child_process";
 import { inject } from "vitest";
-import { eventually } from "../tools/eventually.ts";
 import { endContainer, endWithUs } from "./container-end.ts";
 import { type ContainerFiles, writeContainerFiles } from "./container-files.ts";
-import { docker, hasBridge, type Image, imageName, logOf, processesOf, type Suite } from "./docker.ts";
+import { docker, hasBridge, type Image, imageName, logOf, processesOf, type Suite, saying } from "./docker.ts";
 import { freePort } from "./openssh.ts";
 import type { TestServer } from "./server.ts";
 
 /** How often another port is tried when somebody took the free one first. */
 const PORT_ATTEMPTS = 5;
-/** On a machine with too much to do. */
-const START_MS = 60_000;
-
 /** What each image says when it listens. */
 const LISTENS: Record<Image, RegExp> = { sshd: /Server listening on/, dropbear: /Not backgrounding/ };
 /** What the processes are called that serve a connection each, and the one that listens. */
@@ -79,6 +75,7 @@ async function tryToStart(options: ContainerOptions, ownPort: number | undefined
   const id = await docker(
     "run",
     "--detach",
+    "--no-healthcheck",
     ...network,
     ...(samePids ? ["--pid", "host"] : []),
     ...(shared === undefined ? [] : ["--volume", `${shared}:${shared}`]),
@@ -91,10 +88,9 @@ async function tryToStart(options: ContainerOptions, ownPort: number | undefined
   );
   const guard = endWithUs(id, files);
   try {
-    const says = await listening(id, image);
-    const [port = 0, pid = 0] = await Promise.all([ownPort ?? publishedPort(id), initPid(id)]);
+    const says = await saying(id, LISTENS[image]);
+    const [{ pid, port }, before] = await Promise.all([whereIs(id, ownPort), docker("diff", id)]);
     await files.know(port, says);
-    const before = await docker("diff", id);
     return containerServer({ id, pid, port, files, guard, before, image, user: options.user ?? "dev" });
   } catch (failure) {
     await endContainer({ id, files, guard }, { leftovers: "end" });
@@ -153,27 +149,11 @@ function containerServer({ id, pid, port, files, guard, before, image, user }: P
   };
 }
 
-/** Resolves with all that the container says when it says that it listens. */
-async function listening(id: string, image: Image): Promise<string> {
-  return eventually(
-    async () => {
-      const log = await logOf(id);
-      if (LISTENS[image].test(log)) return log;
-      const running = await docker("inspect", "--format", "{{.State.Running}}", id);
-      // One last look: it may have spoken and ended between the two.
-      return running === "true" ? undefined : Promise.reject(new Error(await logOf(id)));
-    },
-    { what: "the container to listen", timeoutMs: START_MS, state: () => logOf(id) },
-  );
-}
-
-async function publishedPort(id: string): Promise<number> {
-  const published = await docker("port", id, "22/tcp");
-  return Number(published.split(":").at(-1));
-}
-
-async function initPid(id: string): Promise<number> {
-  return Number(await docker("inspect", "--format", "{{.State.Pid}}", id));
+/** Its process as this machine sees it, and its port on this machine. */
+async function whereIs(id: string, ownPort: number | undefined): Promise<{ pid: number; port: number }> {
+  const published = ownPort ?? '{{(index (index .NetworkSettings.Ports "22/tcp") 0).HostPort}}';
+  const [pid, port] = (await docker("inspect", "--format", `{{.State.Pid}} ${published}`, id)).split(" ").map(Number);
+  return { pid: pid ?? 0, port: port ?? 0 };
 }
 
 /** The part of a server that belongs to root is nobody else's to signal; it ends with the part that is the login's. */

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -32,6 +32,28 @@ export async function logOf(containerId: string): Promise<string> {
   return stdout + stderr;
 }
 
+/** Resolves with what a container has said so far, once that matches. Rejects with all of it if the container ends. */
+export async function saying(containerId: string, pattern: RegExp): Promise<string> {
+  const following = spawn("docker", ["logs", "--follow", containerId], { stdio: ["ignore", "pipe", "pipe"] });
+  const timer = setTimeout(() => following.kill(), PATIENCE_MS);
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      let text = "";
+      const onChunk = (chunk: Buffer) => {
+        text += chunk;
+        if (pattern.test(text)) resolve(text);
+      };
+      following.stdout.on("data", onChunk);
+      following.stderr.on("data", onChunk);
+      following.once("error", reject);
+      following.once("close", () => reject(new Error(`The container never said ${pattern}:\n${text}`)));
+    });
+  } finally {
+    clearTimeout(timer);
+    following.kill();
+  }
+}
+
 /** Makes an image; it takes no time if that was done before and nothing has changed. */
 export function buildImage(image: Image, suite: Suite): void {
   const folder = fileURLToPath(new URL(`../../docker/${image}`, import.meta.url));
@@ -45,10 +67,14 @@ export function buildImage(image: Image, suite: Suite): void {
   });
 }
 
+let bridge: Promise<boolean> | undefined;
+
 /** Whether containers can have a network of their own here. */
-export async function hasBridge(): Promise<boolean> {
-  const networks = await docker("network", "ls", "--format", "{{.Driver}} {{.Name}}");
-  return networks.split("\n").includes("bridge bridge");
+export function hasBridge(): Promise<boolean> {
+  bridge ??= docker("network", "ls", "--format", "{{.Driver}} {{.Name}}").then((networks) => {
+    return networks.split("\n").includes("bridge bridge");
+  });
+  return bridge;
 }
 
 /** The living processes of a container, as this machine sees them, whatever they descend from. */
