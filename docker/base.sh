@@ -11,10 +11,9 @@ trap 'rm -rf "$work"' EXIT
 # Where this machine itself installs from.
 mirror() {
   {
-    sed -n 's/^URIs: *\(http[^ ]*\).*/\1/p' /etc/apt/sources.list.d/debian.sources
-    sed -n 's/^deb  *\(\[[^]]*\] *\)*\(http[^ ]*\).*/\2/p' /etc/apt/sources.list
-    echo http://deb.debian.org/debian
-  } 2>/dev/null | head -n 1
+    cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null || true
+    echo URIs: http://deb.debian.org/debian
+  } | sed -n -e 's/^URIs: *\(http[^ ]*\).*/\1/p' -e 's/^deb  *\(\[[^]]*\] *\)*\(http[^ ]*\).*/\2/p' | head -n 1
 }
 
 # Writes the file system of a suite as $work/SUITE.tar.
