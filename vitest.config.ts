@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     env: { PATH, GO_PLUGIN_SSH_TEST_PATH: process.env.PATH ?? "" },
     include: ["test/**/*.test.ts"],
-    globalSetup: ["test/tiers/required.ts", "test/tiers/build.ts"],
+    globalSetup: ["test/tiers/required.ts", "test/tiers/build.ts", "test/tiers/images.ts"],
     reporters: ["default", "./test/tiers/reporter.ts"],
     pool: "forks",
     // Most tests wait for processes and servers more than they compute.

@@ -10,6 +10,7 @@ import { type Limits, within } from "../lifetime/deadline.ts";
 import { BoxListeners } from "./box-listeners.ts";
 import { describeTarget, type Target } from "./destination.ts";
 import { execChannel } from "./exec-channel.ts";
+import { Sessions } from "./sessions.ts";
 import { connectionError, execError, streamError, type VendorError } from "./ssh2-errors.ts";
 
 const debug = createDebug("go-plugin-ssh:connect");
@@ -27,6 +28,7 @@ export class SshConnection implements Connection {
   readonly #target: Target;
   readonly #lost = new AbortController();
   readonly #listeners: BoxListeners;
+  readonly #sessions = new Sessions();
   readonly #closed: Promise<void>;
   #failure: PluginError | undefined;
 
@@ -60,10 +62,15 @@ export class SshConnection implements Connection {
       this.#ask<ExecChannel>((resolve, reject) => {
         this.#client.exec(command, (failure, channel) => {
           if (failure) reject(execError(failure, this.#target));
-          else resolve(execChannel(channel, this.lost));
+          else resolve(this.#sessions.follow(execChannel(channel, this.lost)));
         });
       });
-    return within(this.#limits("to run a command", signal), ask, (channel) => channel.close());
+    const limits = this.#limits("to run a command", signal);
+    return within(
+      limits,
+      (over) => this.#sessions.whenFree(ask, over),
+      (channel) => channel.close(),
+    );
   }
 
   openStream(to: Address, signal?: AbortSignal): Promise<Duplex> {

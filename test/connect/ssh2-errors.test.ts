@@ -79,7 +79,7 @@ describe("a command that was not started", () => {
 describe("a connection that was not made", () => {
   test.each<[Address, reason: number, code: string, says: RegExp]>([
     [tcp, 1, "forward-forbidden", /AllowTcpForwarding.*PermitOpen/],
-    [unix, 1, "forward-forbidden", /AllowStreamLocalForwarding/],
+    [unix, 1, "forward-forbidden", /AllowStreamLocalForwarding.*PermitOpen/],
     [tcp, 2, "forward-failed", /does not listen there\.$/],
     [unix, 2, "forward-failed", /OpenSSH says the same/],
     [tcp, 3, "unsupported", /does not know how to connect to TCP ports/],

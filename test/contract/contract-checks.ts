@@ -84,8 +84,7 @@ export function checkContract(kind: RunnerKind): void {
   describe("a group for the sockets", () => {
     test.each(["option", "variable"])("has the private directory, given as an %s", async (how) => {
       await using bench = await kind.open();
-      const group = execFileSync("id", ["-gn", login(bench)], { encoding: "utf8" }).trim();
-      const gid = Number(execFileSync("id", ["-g", login(bench)], { encoding: "utf8" }));
+      const { group, gid } = await groupOf(bench);
       await using runner = bench.runner({
         command: ["/bin/sh", "-c", 'echo "$PLUGIN_UNIX_SOCKET_DIR|$PLUGIN_UNIX_SOCKET_GROUP"; sleep 5000'],
         ...(how === "option" ? { unixSocketGroup: group } : { environment: { PLUGIN_UNIX_SOCKET_GROUP: group } }),
@@ -128,4 +127,12 @@ export function checkContract(kind: RunnerKind): void {
 /** A call that throws, as a promise that rejects. */
 async function asked(call: () => unknown): Promise<unknown> {
   return call();
+}
+
+/** The login's own group, as the box knows it. */
+async function groupOf(bench: Bench): Promise<{ group: string; gid: number }> {
+  await using runner = bench.runner({ command: ["/bin/sh", "-c", 'echo "$(id -gn)|$(id -g)"'] });
+  await runner.start();
+  const [, group = "", gid] = await new Said(runner.stdout).until(/^(.*)\|(.*)\n/);
+  return { group, gid: Number(gid) };
 }

@@ -113,6 +113,25 @@ export function dropbearKind(which: "installed" | "built"): RunnerKind {
   };
 }
 
+/**
+ * Plugins behind a server in a container, which many tests share: it must see `place` under the same path, and processes
+ * under the same numbers.
+ */
+export function containerKind(name: string, place: string, container: () => TestServer): RunnerKind {
+  return {
+    name: `SshRunner, ${name} in a container`,
+    isLocal: false,
+    networks: ALL,
+    open: async () => {
+      const server = { ...container(), stop: async () => {} };
+      return openBench(openSockets(), server, sshRunner(server), () => server.sessionPids().length, {
+        place,
+        node: "/usr/bin/node",
+      });
+    },
+  };
+}
+
 /** Plugins behind a server made with asyncssh. */
 export const asyncSshKind: RunnerKind = {
   name: "SshRunner, asyncssh",
@@ -149,15 +168,24 @@ function sshRunner(server: TestServer, usual: Partial<ForwardOptions> = {}) {
   return (options: PluginOptions & ForwardOptions) => new SshRunner({ ...connectTo(server), ...usual, ...options });
 }
 
+/** Where a box is not this machine. */
+interface Elsewhere {
+  /** Where the bench's directory is made. */
+  place?: string;
+  /** The box's Node. */
+  node?: string;
+}
+
 function openBench(
   before: ReturnType<typeof openSockets>,
   server: TestServer | undefined,
   make: (options: PluginOptions & ForwardOptions) => Runner,
   connections = () => 0,
+  { place = tmpdir(), node = process.execPath }: Elsewhere = {},
 ): Bench {
   const oldTmp = process.env.TMPDIR;
   // Short, because sockets are made below it; open to everybody, because the login may be another.
-  const directory = mkdtempSync(join(tmpdir(), "gpt"));
+  const directory = mkdtempSync(join(place, "gpt"));
   chmodSync(directory, 0o755);
   const [boxTmp, hostTmp] = [join(directory, "b"), join(directory, "h")];
   for (const path of [boxTmp, hostTmp]) mkdirSync(path);
@@ -174,7 +202,7 @@ function openBench(
     connections,
     command: (fixture, ...args) => {
       const path = join(directory, "fixtures", fixture);
-      return fixture.endsWith(".mjs") ? [process.execPath, path, ...args] : [path, ...args];
+      return fixture.endsWith(".mjs") ? [node, path, ...args] : [path, ...args];
     },
     runner: (options) => {
       const runner = make({ directoryBase: boxTmp, killGraceMs: 1000, ...options });

@@ -42,7 +42,7 @@ const STARTS: [what: string, server: OpenSshOptions, says: RegExp, names: RegExp
 describe.skipIf(!hasTier("openssh"))("an sshd with", () => {
   test.each(FORWARDS)("%j says so, and everything else works", async (options, forbidden, names) => {
     await using bench = await openSshBench({ options });
-    await using plugin = await startPlugin(bench);
+    await using plugin = await startPlugin(bench.runner({ command: bench.command("serves.mjs"), relay: "never" }));
     const found: Record<string, unknown> = {};
     for (const way of WAYS) {
       found[way] = await plugin.try(way).catch((failure) => {
@@ -63,7 +63,7 @@ describe.skipIf(!hasTier("openssh"))("an sshd with", () => {
     const { destination, ...options } = connectTo(server);
     const connection = await connect(destination, options);
     const shared = { connection, directoryBase: bench.boxTmp };
-    await using plugin = await startPlugin(bench, shared);
+    await using plugin = await startPlugin(new SshRunner({ command: bench.command("serves.mjs"), ...shared } as never));
     for (const way of WAYS) expect([way, await plugin.try(way)]).toEqual([way, "works"]);
     const second = new SshRunner({ command: bench.command("stays.sh"), ...shared });
     const failure = await failureOf(second.start());
@@ -113,10 +113,7 @@ interface Plugin extends AsyncDisposable {
 }
 
 /** A plugin that serves on a unix socket and on a port. */
-async function startPlugin(bench: Bench, options: object = {}): Promise<Plugin> {
-  const command = bench.command("serves.mjs");
-  const runner =
-    Object.keys(options).length > 0 ? new SshRunner({ command, ...options } as never) : bench.runner({ command });
+async function startPlugin(runner: Runner): Promise<Plugin> {
   await runner.start();
   runner.stderr.resume();
   const { path, port } = JSON.parse((await new Said(runner.stdout).until(/.*\n/))[0]);

@@ -112,7 +112,7 @@ function endWithUs(child: ChildProcess, { directory }: ServerFiles): void {
 }
 
 /** A port that nobody listens on right now. */
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once("error", reject);
     server.listen({ host: "127.0.0.1", port: 0 }, () => {

@@ -55,6 +55,14 @@ export const TIERS: readonly Tier[] = [
     install: "run as root with GO_PLUGIN_SSH_TEST_LOGIN naming an ordinary account",
   },
   {
+    name: "container",
+    what: "OpenSSH and dropbear of two Debians, in containers",
+    get available() {
+      return engineAnswers();
+    },
+    install: "on Linux, start a Docker engine for this account (`apt-get install docker.io`)",
+  },
+  {
     name: "go",
     what: "plugins built with HashiCorp's go-plugin",
     available: has("go"),
@@ -117,10 +125,12 @@ export function hasTier(name: string): boolean {
   return tier.available;
 }
 
-/** The tiers that REQUIRE_TIERS names; `all` stands for every one. */
+/** The tiers that REQUIRE_TIERS names; `all` stands for every one, and `-name` takes one out again. */
 export function requiredTiers(): string[] {
-  const names = (process.env.REQUIRE_TIERS ?? "").split(",").filter((name) => name !== "");
-  return names.includes("all") ? TIERS.map(({ name }) => name) : names;
+  const words = (process.env.REQUIRE_TIERS ?? "").split(",").filter((word) => word !== "");
+  const names = words.filter((word) => !word.startsWith("-"));
+  const all = names.includes("all") ? TIERS.map(({ name }) => name) : names;
+  return all.filter((name) => !words.includes(`-${name}`));
 }
 
 /** Where a program is; daemons are not in everybody's PATH. */
@@ -132,10 +142,21 @@ export function has(program: string): boolean {
   return directories.some((directory) => directory !== "" && existsSync(join(directory, program)));
 }
 
+let answered: boolean | undefined;
+
+/** Whether a Docker engine answers on this machine. It is asked once, and only by those who need it. */
+function engineAnswers(): boolean {
+  answered ??= process.platform === "linux" && has("docker") && succeeds("docker", "version");
+  return answered;
+}
+
 function hasAccount(name: string): boolean {
-  if (name === "") return false;
+  return name !== "" && succeeds("id", name);
+}
+
+function succeeds(program: string, ...args: string[]): boolean {
   try {
-    execFileSync("id", [name], { stdio: "ignore" });
+    execFileSync(program, args, { stdio: "ignore", timeout: 20_000 });
     return true;
   } catch {
     return false;

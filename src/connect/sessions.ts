@@ -1,0 +1,49 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { ExecChannel } from "../contract/connection.ts";
+import { PluginError } from "../contract/errors.ts";
+import type { VendorError } from "./ssh2-errors.ts";
+
+/** How long a session that is over may still be counted by the server. */
+const COUNTED_MS = 1_000;
+/** How soon a refused request is made again. */
+const AGAIN_MS = 20;
+
+/**
+ * Knows when a session of one connection has ended last.
+ *
+ * OpenSSH may read the end of one session and the request for another in one go, and then it counts both (MaxSessions):
+ * of starts that followed each other on one connection, half were refused.
+ */
+export class Sessions {
+  #lastEnd = Number.NEGATIVE_INFINITY;
+
+  /** Notes the end of a session. */
+  follow(channel: ExecChannel): ExecChannel {
+    const note = () => {
+      this.#lastEnd = performance.now();
+    };
+    channel.exited.then(note);
+    channel.closed.then(note);
+    return channel;
+  }
+
+  /** Asks for a session; asks again, for a moment, while a refusal may be due to one that is over. */
+  async whenFree(ask: () => Promise<ExecChannel>, over: AbortSignal): Promise<ExecChannel> {
+    const began = performance.now();
+    for (;;) {
+      try {
+        return await ask();
+      } catch (failure) {
+        const now = performance.now();
+        const mayBeOver = now - began < COUNTED_MS && now - this.#lastEnd < COUNTED_MS;
+        if (!isRefusal(failure) || !mayBeOver || over.aborted) throw failure;
+        await delay(AGAIN_MS, undefined, { signal: over });
+      }
+    }
+  }
+}
+
+/** Whether the server would not open a channel: it tells a reason then. */
+function isRefusal(failure: unknown): boolean {
+  return failure instanceof PluginError && (failure.cause as VendorError | undefined)?.reason !== undefined;
+}
