@@ -40,6 +40,11 @@ export class HostVerifier {
     return hostKeyAlgorithms(known, HOST_KEY_ALGORITHMS) as ServerHostKeyAlgorithm[];
   }
 
+  /** Whether this connection has shown the key before, and it was trusted: nothing has to be asked then. */
+  knows(key: Buffer): boolean {
+    return this.#trusted?.equals(key) ?? false;
+  }
+
   /**
    * When it resolves, the key is trusted. Each later exchange of keys on a connection shows a host key again, and then
    * it must be the same one.
@@ -47,7 +52,7 @@ export class HostVerifier {
    * @throws {PluginError} as {@link verifyHostKey} does
    */
   async verify(key: Buffer): Promise<void> {
-    if (this.#trusted?.equals(key)) return;
+    if (this.knows(key)) return;
     if (this.#trusted) {
       throw new PluginError("host-key-changed", `${describeTarget(this.#target)} changed its host key midway.`, {
         hint: "Somebody else may have taken over the connection.",

@@ -21,8 +21,11 @@ test("the key of a connection is looked up once; from then on it must stay the s
   const userKnownHostsFile = await scratch.put("known_hosts", `box ${key.publicKey}\nbox ${other.publicKey}\n`);
   const connecting = new AbortController();
   const verifier = new HostVerifier(target, { userKnownHostsFile, globalKnownHostsFile: [] }, connecting.signal);
+  expect(verifier.knows(blob(key.publicKey))).toBe(false);
   await verifier.verify(blob(key.publicKey));
   connecting.abort();
+  expect(verifier.knows(blob(key.publicKey))).toBe(true);
+  expect(verifier.knows(blob(other.publicKey))).toBe(false);
   await scratch.put("known_hosts", "");
   await verifier.verify(blob(key.publicKey));
   const failure = await rejectionOf(verifier.verify(blob(other.publicKey)));

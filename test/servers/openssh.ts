@@ -19,6 +19,11 @@ export interface OpenSshOptions {
   user?: string;
   /** What the account shall be like for this sshd; needs nss_wrapper. @default as it is on this machine */
   account?: Account;
+  /**
+   * A network of its own, where each port is free: where it listens there, and what starts a command in it.
+   * @default the loopback of this machine
+   */
+  network?: { address: string; inside: readonly string[] };
 }
 
 /** sshd's own processes; newer versions have three programs. */
@@ -43,12 +48,14 @@ export async function startOpenSsh(options: OpenSshOptions = {}): Promise<TestSe
   return spawnServer({
     name: "openssh",
     user: options.user,
+    address: options.network?.address,
     processes: SSHD,
     listens: "Server listening",
     prepare: async (files) => {
       const configFile = await writeConfig(files, options);
+      const [program = sshd, ...args] = [...(options.network?.inside ?? []), sshd];
       return {
-        command: [sshd, "-D", "-E", files.logFile, "-f", configFile],
+        command: [program, ...args, "-D", "-E", files.logFile, "-f", configFile],
         env: options.account ? await writeAccount(files, options.account) : {},
       };
     },
@@ -62,7 +69,7 @@ async function writeConfig(
   const config = [
     ...options,
     `Port ${files.port}`,
-    "ListenAddress 127.0.0.1",
+    `ListenAddress ${files.host}`,
     `HostKey ${files.hostKeyFile}`,
     `AuthorizedKeysFile ${files.authorizedKeysFile}`,
     "PidFile none",

@@ -17,11 +17,16 @@ export interface ServerFiles {
   readonly publicKey: string;
   readonly hostKeyFingerprint: string;
   readonly user: string;
+  readonly host: string;
   readonly port: number;
 }
 
-/** Writes the keys of a server on `port`, and of the account that logs in to it, into a fresh directory. */
-export async function writeServerFiles(port: number, user = userInfo().username): Promise<ServerFiles> {
+/** Writes the keys of a server at `host` on `port`, and of the account that logs in to it, into a fresh directory. */
+export async function writeServerFiles(
+  port: number,
+  user = userInfo().username,
+  host = "127.0.0.1",
+): Promise<ServerFiles> {
   const directory = await mkdtemp(join(tmpdir(), "gps-sshd-"));
   // sshd reads authorized_keys as the account that logs in.
   await chmod(directory, 0o755);
@@ -30,19 +35,20 @@ export async function writeServerFiles(port: number, user = userInfo().username)
     await writeFile(path, text, { mode });
     return path;
   };
-  const host = generateKey("ed25519");
+  const hostKey = generateKey("ed25519");
   const client = generateKey("ed25519");
   return {
     directory,
     logFile: await put("server.log", ""),
-    hostKeyFile: await put("host_key", host.privateKey),
+    hostKeyFile: await put("host_key", hostKey.privateKey),
     authorizedKeysFile: await put("authorized_keys", `${client.publicKey}\n`, 0o644),
     identityFile: await put("id_ed25519", client.privateKey),
-    knownHostsFile: await put("known_hosts", `[127.0.0.1]:${port} ${host.publicKey}\n`),
+    knownHostsFile: await put("known_hosts", `[${host}]:${port} ${hostKey.publicKey}\n`),
     privateKey: client.privateKey,
     publicKey: client.publicKey,
-    hostKeyFingerprint: host.fingerprint,
+    hostKeyFingerprint: hostKey.fingerprint,
     user,
+    host,
     port,
   };
 }

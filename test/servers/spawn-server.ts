@@ -17,6 +17,8 @@ export interface ServerProgram {
   readonly name: string;
   /** The account that the key opens. @default the current user */
   readonly user?: string | undefined;
+  /** Where it listens. @default the loopback of this machine */
+  readonly address?: string | undefined;
   /** What its own processes are called, as opposed to the commands that it runs. */
   readonly processes: RegExp;
   /** What it logs when it listens. */
@@ -30,7 +32,7 @@ export interface ServerProgram {
 /** Starts a server on a free loopback port, with keys of its own in a temporary directory. */
 export async function spawnServer(program: ServerProgram): Promise<TestServer> {
   for (let attempt = 1; ; attempt += 1) {
-    const files = await writeServerFiles(await freePort(), program.user);
+    const files = await writeServerFiles(await freePort(), program.user, program.address);
     const { command, env = {} } = await program.prepare(files);
     const log = openSync(files.logFile, "a");
     const [file, ...args] = command;
@@ -49,7 +51,7 @@ export async function spawnServer(program: ServerProgram): Promise<TestServer> {
 }
 
 function testServer(program: ServerProgram, spawned: Parameters<typeof endSpawned>[0], files: ServerFiles): TestServer {
-  const { port, user, identityFile, privateKey, knownHostsFile, hostKeyFingerprint, logFile } = files;
+  const { host, port, user, identityFile, privateKey, knownHostsFile, hostKeyFingerprint, logFile } = files;
   const pid = spawned.child.pid ?? 0;
   const pids = () => (program.resetBy ? [] : sessionPids(pid, program.processes));
   let stopping: Promise<void> | undefined;
@@ -59,7 +61,7 @@ function testServer(program: ServerProgram, spawned: Parameters<typeof endSpawne
   };
   return {
     name: program.name,
-    host: "127.0.0.1",
+    host,
     port,
     user,
     identityFile,

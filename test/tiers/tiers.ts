@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { findNssWrapper } from "../servers/account.ts";
 import { hasAsyncSsh } from "../servers/asyncssh.ts";
 import { builtDropbear, installedDropbear } from "../servers/dropbear.ts";
@@ -19,6 +20,11 @@ export interface Tier {
 
 /** The account that tests log in to besides our own, where they run as root: the name of an ordinary user. */
 export const TEST_LOGIN = process.env.GO_PLUGIN_SSH_TEST_LOGIN ?? "";
+
+/** A plugin that others wrote and built: installed, or unpacked by `.ci/run`. */
+export const CROWDSEC_PLUGIN = ["/", fileURLToPath(new URL("../../.cache/crowdsec/", import.meta.url))]
+  .map((root) => join(root, "usr/lib/crowdsec/plugins/dummy"))
+  .find((path) => existsSync(path));
 
 /** Every tier, in the order of what it takes to have it. */
 export const TIERS: readonly Tier[] = [
@@ -115,6 +121,18 @@ export const TIERS: readonly Tier[] = [
     what: "a server made with Go's x/crypto/ssh",
     available: has("go"),
     install: "install Go 1.24 or later (https://go.dev/dl)",
+  },
+  {
+    name: "crowdsec",
+    what: "a notification plugin of crowdsec's, which knows nothing of this package",
+    available: CROWDSEC_PLUGIN !== undefined,
+    install: "apt-get download crowdsec && dpkg-deb -x crowdsec_*.deb .cache/crowdsec",
+  },
+  {
+    name: "netns",
+    what: "a box behind a long, lossy link, in a network namespace of its own",
+    available: process.getuid?.() === 0 && ["ip", "sshd", "python3"].every(has) && existsSync("/dev/net/tun"),
+    install: "apt-get install iproute2 openssh-server python3; run as root, with /dev/net/tun",
   },
 ];
 
