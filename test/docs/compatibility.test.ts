@@ -1,8 +1,19 @@
-import { readFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { asyncSshKind, dropbearKind, embeddedKind, goSshKind, opensshKind } from "../contract/runner-kinds.ts";
+import {
+  asyncSshKind,
+  containerKind,
+  dropbearKind,
+  embeddedKind,
+  goSshKind,
+  opensshKind,
+  type RunnerKind,
+} from "../contract/runner-kinds.ts";
 import { abilitiesOf } from "../servers/abilities.ts";
+import { startContainer } from "../servers/container.ts";
 import { hasTier } from "../tiers/tiers.ts";
 import { tableOf } from "./markdown.ts";
 
@@ -22,18 +33,40 @@ const KINDS = [
   ["x/crypto/ssh (Go)", "go-ssh", goSshKind],
 ] as const;
 
+/** The row about a server in a container. */
+const CONTAINED = "OpenSSH, newer";
+
 describe("docs/compatibility.md", () => {
   test.each(KINDS)("tells what works with %s", async (name, tier, kind) => {
     const row = ROWS.get(name);
     expect(row, `There is no row for ${name}.`).toBeDefined();
-    if (!hasTier(tier)) return;
-    const { version, ...abilities } = await abilitiesOf(kind);
-    const told = Object.fromEntries(HEADINGS.map((heading, index) => [heading, row?.[index]]));
-    expect({ ...abilities, measured: told.measured }, version).toEqual(told);
+    if (hasTier(tier)) await check(name, kind);
+  });
+
+  test.skipIf(!hasTier("container"))(`container: tells what works with ${CONTAINED}`, async () => {
+    const shared = mkdtempSync(join(tmpdir(), "gpc"));
+    chmodSync(shared, 0o755);
+    try {
+      await using container = await startContainer({ suite: "trixie", shared, samePids: true });
+      await check(
+        CONTAINED,
+        containerKind("sshd of trixie", shared, () => container),
+      );
+    } finally {
+      rmSync(shared, { recursive: true });
+    }
   });
 
   test("tells of no server that nobody tries", () => {
     const names = KINDS.map(([name]) => name as string);
-    expect([...ROWS.keys()]).toEqual(names);
+    expect([...ROWS.keys()].sort()).toEqual([...names, CONTAINED].sort());
   });
 });
+
+/** Tries everything behind a server, and compares that with its row. */
+async function check(name: string, kind: RunnerKind): Promise<void> {
+  const row = ROWS.get(name);
+  const { version, ...abilities } = await abilitiesOf(kind);
+  const told = Object.fromEntries(HEADINGS.map((heading, index) => [heading, row?.[index]]));
+  expect({ ...abilities, measured: told.measured }, version).toEqual(told);
+}
