@@ -116,6 +116,12 @@ export const TIERS: readonly Tier[] = [
     available: has("go"),
     install: "install Go 1.24 or later (https://go.dev/dl)",
   },
+  {
+    name: "faketime",
+    what: "a host whose clock is wrong",
+    available: has("faketime"),
+    install: "apt-get install faketime",
+  },
 ];
 
 /** Whether this machine has what the named tier needs. */
