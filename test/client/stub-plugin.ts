@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createSecureServer, createServer, type ServerHttp2Session } from "node:http2";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { type Duplex, PassThrough } from "node:stream";
 import type { ConnectRouter } from "@connectrpc/connect";
@@ -26,6 +26,7 @@ export class StubPlugin implements Runner, AsyncDisposable {
   killFailure: PluginError | undefined;
   readonly #ended: Later<ExitStatus> = later();
   readonly #server;
+  readonly #sockets = new Set<Socket>();
   readonly #line: string;
 
   /**
@@ -52,6 +53,10 @@ export class StubPlugin implements Runner, AsyncDisposable {
           adapter,
         ).on("tlsClientError", () => {})
       : createServer(adapter);
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
     this.#server.on("session", (session) => {
       this.sessions.add(session);
       session.on("error", () => {}).once("close", () => this.sessions.delete(session));
@@ -106,6 +111,8 @@ export class StubPlugin implements Runner, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const session of this.sessions) session.destroy();
+    // A connection that broke off in the middle of a TLS handshake never becomes a session.
+    for (const socket of this.#sockets) socket.destroy();
     if (this.#server.listening) await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 }
