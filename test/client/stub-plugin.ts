@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { createServer, type ServerHttp2Session } from "node:http2";
-import { connect } from "node:net";
+import { createSecureServer, createServer, type ServerHttp2Session } from "node:http2";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { type Duplex, PassThrough } from "node:stream";
 import type { ConnectRouter } from "@connectrpc/connect";
@@ -8,6 +8,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Address } from "../../src/contract/address.ts";
 import { PluginError } from "../../src/contract/errors.ts";
 import type { ExitStatus, Runner } from "../../src/contract/runner.ts";
+import type { Certificate } from "../../src/handshake/certificates.ts";
 import { type Later, later } from "../../src/lifetime/later.ts";
 
 /** A plugin in this process, and its runner, to make a client meet what no Go plugin does. */
@@ -25,13 +26,37 @@ export class StubPlugin implements Runner, AsyncDisposable {
   killFailure: PluginError | undefined;
   readonly #ended: Later<ExitStatus> = later();
   readonly #server;
+  readonly #sockets = new Set<Socket>();
   readonly #line: string;
 
-  /** @param line what it says on stdout; `ADDRESS` stands for where it listens */
-  constructor(directory: string, routes: (router: ConnectRouter) => void, line = "1|1|unix|ADDRESS|grpc|\n") {
+  /**
+   * @param line what it says on stdout; `ADDRESS` stands for where it listens
+   * @param certificate makes it serve TLS, to whoever shows a certificate
+   */
+  constructor(
+    directory: string,
+    routes: (router: ConnectRouter) => void,
+    line = "1|1|unix|ADDRESS|grpc|\n",
+    certificate?: Certificate,
+  ) {
     this.address = { network: "unix", path: join(directory, "stub") };
     this.#line = line.replace("ADDRESS", this.address.path);
-    this.#server = createServer(connectNodeAdapter({ routes }));
+    const adapter = connectNodeAdapter({ routes });
+    this.#server = certificate
+      ? createSecureServer(
+          {
+            cert: certificate.certificatePem,
+            key: certificate.privateKeyPem,
+            requestCert: true,
+            rejectUnauthorized: false,
+          },
+          adapter,
+        ).on("tlsClientError", () => {})
+      : createServer(adapter);
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
     this.#server.on("session", (session) => {
       this.sessions.add(session);
       session.on("error", () => {}).once("close", () => this.sessions.delete(session));
@@ -86,6 +111,8 @@ export class StubPlugin implements Runner, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const session of this.sessions) session.destroy();
+    // A connection that broke off in the middle of a TLS handshake never becomes a session.
+    for (const socket of this.#sockets) socket.destroy();
     if (this.#server.listening) await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 }

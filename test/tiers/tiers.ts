@@ -134,6 +134,12 @@ export const TIERS: readonly Tier[] = [
     available: process.getuid?.() === 0 && ["ip", "sshd", "python3"].every(has) && existsSync("/dev/net/tun"),
     install: "apt-get install iproute2 openssh-server python3; run as root, with /dev/net/tun",
   },
+  {
+    name: "faketime",
+    what: "a host whose clock is wrong",
+    available: has("faketime"),
+    install: "apt-get install faketime",
+  },
 ];
 
 /** Whether this machine has what the named tier needs. */

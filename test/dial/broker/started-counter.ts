@@ -91,7 +91,7 @@ export async function startCounter(bench: Bench, { autoMtls, multiplex }: Manner
 }
 
 /** The plugin's program in the bench's directory, where any login can read it. */
-async function counterOn(bench: Bench): Promise<string> {
+export async function counterOn(bench: Bench): Promise<string> {
   const path = join(bench.directory, "counter");
   if (existsSync(path)) return path;
   const built = await buildProgram("counter");
