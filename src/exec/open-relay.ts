@@ -29,8 +29,9 @@ export function openRelay(exec: Exec, tool: RelayTool, to: Address, { signal, lo
   return within(
     { signal, timeoutMs: OPEN_MS, onTimeout, until: [lost] },
     async (over) => {
-      const { channel, output, word } = await startRelay(exec, { tool, task: "connect", address: to }, over);
-      if (word === "open") return new RelayStream(channel, output, lost);
+      const relay = await startRelay(exec, { tool, task: "connect", address: to }, over);
+      const { channel, output, word } = relay;
+      if (word === "open") return new RelayStream(relay, lost);
       endChannel(channel);
       output.resume();
       const why = word.replace(/^failed /, "");

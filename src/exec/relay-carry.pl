@@ -27,13 +27,15 @@ sub never_wait {
   }
 }
 
-# Copies from source to sink for each {source, sink, end} until all have ended; end passes an end on. One chunk is held
-# for each way, so a slow sink slows its source. False if something broke.
+# Copies from source to sink for each {source, sink, over} until all are over. over(total, whole) hears how many bytes
+# went, and whether the source has ended; it passes an end on. One chunk is held for each way, so a slow sink slows its
+# source. False if something broke.
 sub carry {
   my @ways = @_;
   my $whole = 1;
   for my $way (@ways) {
     $way->{held} = '';
+    $way->{total} = 0;
     never_wait($way->{source}, $way->{sink});
   }
   while (@ways) {
@@ -44,27 +46,35 @@ sub carry {
       $wanted{fileno $way->{source}} = $IN unless $held;
     }
     my %ready = ready(-1, %wanted) or next;
-    @ways = grep { step($_, \%ready, \$whole) } @ways;
+    my @still;
+    for my $way (@ways) {
+      my $state = step($way, \%ready);
+      if ($state eq 'on') { push @still, $way; next }
+      $whole = 0 if $state eq 'broke';
+      $way->{over}->($way->{total}, $state eq 'end');
+    }
+    @ways = @still;
   }
   return $whole;
 }
 
-# One read and one write for a way, if they need not wait. False when it is over.
+# One read and one write for a way, if they need not wait. Gives `on`, or when it is over `end` or `broke`.
 sub step {
-  my ($way, $ready, $whole) = @_;
+  my ($way, $ready) = @_;
   my ($source, $sink) = @$way{qw(source sink)};
-  if (($ready->{fileno $sink} || 0) & $BROKEN) { $$whole = 0; return 0 }
+  return 'broke' if ($ready->{fileno $sink} || 0) & $BROKEN;
   if ($way->{held} eq '' && $ready->{fileno $source}) {
     my $length = sysread $source, $way->{held}, $CHUNK;
-    if (!defined $length) { return 1 if later(); $$whole = 0; return 0 }
-    if ($length == 0) { $way->{end}->(); return 0 }
+    return later() ? 'on' : 'broke' if !defined $length;
+    return 'end' if $length == 0;
   }
   if ($way->{held} ne '') {
     my $length = syswrite $sink, $way->{held};
-    if (!defined $length) { return 1 if later(); $$whole = 0; return 0 }
+    return later() ? 'on' : 'broke' if !defined $length;
     substr($way->{held}, 0, $length) = '';
+    $way->{total} += $length;
   }
-  return 1;
+  return 'on';
 }
 
 sub say_to_host {

@@ -8,12 +8,20 @@ BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 def carry(ways):
-    # Copies from source to sink for each (source, sink, end) until all have ended; end() passes an end on. One chunk is
-    # held for each way, so a slow sink slows its source. False if something broke.
-    whole = True
+    # Copies from source to sink for each (source, sink, over) until all are over. over(total, whole) hears how many bytes
+    # went, and whether the source has ended; it passes an end on. One chunk is held for each way, so a slow sink slows its
+    # source. False if something broke.
+    all_whole = True
     held = {}
+    total = {}
+
+    def leave(way, whole):
+        del held[way]
+        way[2](total[way], whole)
+
     for way in ways:
         held[way] = b""
+        total[way] = 0
         for fd in way[:2]:
             os.set_blocking(fd, False)
     while held:
@@ -24,29 +32,37 @@ def carry(ways):
                 poll.register(source, select.POLLIN)
         ready = dict(poll.poll())
         for way, data in list(held.items()):
-            source, sink, end = way
+            source, sink, _ = way
             try:
                 if ready.get(sink, 0) & BROKEN:
                     raise BrokenPipeError
                 if not data and source in ready:
                     data = os.read(source, CHUNK)
                     if not data:
-                        del held[way]
-                        end()
+                        leave(way, True)
                         continue
                 if data:
                     held[way] = data
-                    held[way] = data[os.write(sink, data):]
+                    length = os.write(sink, data)
+                    held[way] = data[length:]
+                    total[way] += length
             except BlockingIOError:
                 pass
             except OSError:
-                whole = False
-                held.pop(way, None)
-    return whole
+                all_whole = False
+                leave(way, False)
+    return all_whole
 
 
-def say(mark, text):
-    os.write(1, ("%s %s\n" % (mark, text)).encode())
+def shut(made):
+    try:
+        made.shutdown(1)
+    except OSError:
+        pass
+
+
+def say(mark, text, fd=1):
+    os.write(fd, ("%s %s\n" % (mark, text)).encode())
 
 
 def let_go(*fds):

@@ -24,11 +24,23 @@ if (!$made) {
   exit 1;
 }
 say_to_host($mark, 'open');
-let_go(\*STDERR);
-# A server may have made stdin and stdout one socket, of which only one direction ends now.
+my @outputs = map { join ':', (stat $_)[0, 1] } \*STDOUT, \*STDERR;
 my $whole = carry(
-  { source => \*STDIN, sink => dup_of($made), end => sub { shutdown $made, 1 } },
-  { source => $made, sink => \*STDOUT, end => sub { shutdown STDOUT, 1; let_go(\*STDOUT) } },
+  { source => \*STDIN, sink => dup_of($made), over => sub { shutdown $made, 1 } },
+  { source => $made, sink => \*STDOUT, over => \&tell_over },
 );
 exit($whole ? 0 : 1);
+
+# Some servers do not say that stdout has ended before we have, others only when stderr has too.
+sub tell_over {
+  my ($total, $whole) = @_;
+  if ($whole) {
+    # A server may have made stdin and stdout one socket, of which only one direction ends now.
+    shutdown STDOUT, 1;
+    let_go(\*STDOUT);
+  }
+  my $text = join(' ', $mark, $whole ? 'end' : 'broke', $total) . "\n";
+  syswrite STDERR, $text if $outputs[0] ne $outputs[1];
+  let_go(\*STDERR);
+}
 

@@ -62,8 +62,8 @@ sub meet {
   close $_ for $front, $back, @waiting;
   let_go(\*STDIN, \*STDOUT, \*STDERR);
   carry(
-    { source => $one, sink => dup_of($other), end => sub { shutdown $other, 1 } },
-    { source => $other, sink => dup_of($one), end => sub { shutdown $one, 1 } },
+    { source => $one, sink => dup_of($other), over => sub { shutdown $other, 1 } },
+    { source => $other, sink => dup_of($one), over => sub { shutdown $one, 1 } },
   );
   require POSIX;
   POSIX::_exit(0);

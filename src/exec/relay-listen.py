@@ -41,7 +41,7 @@ def join(one, other):
             stranger.close()
         ways = []
         for a, b in ((one, other), (other, one)):
-            ways.append((a.fileno(), os.dup(b.fileno()), lambda b=b: b.shutdown(socket.SHUT_WR)))
+            ways.append((a.fileno(), os.dup(b.fileno()), lambda *_, b=b: shut(b)))
         carry(ways)
     finally:
         os._exit(0)

@@ -1,8 +1,7 @@
-import { PassThrough, type Readable } from "node:stream";
+import { PassThrough, type Readable, Writable } from "node:stream";
 import type { Address } from "../contract/address.ts";
 import type { ExecChannel } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
-import { Tail } from "../lifetime/tail.ts";
 import { afterMark } from "./after-mark.ts";
 import { EXEC_REQUEST, frame, randomWord, readProgram, readScript } from "./loader.ts";
 import { quote } from "./quote.ts";
@@ -34,6 +33,11 @@ export interface RunningRelay {
   readonly output: Readable;
   /** The first line, without the mark: `open`, `listening 4711`, `failed why`. */
   readonly word: string;
+  /**
+   * The line that it says on stderr when all has gone to its stdout that ever will: `end 4711`, `broke 4711`, with the
+   * number of bytes after the first line. `undefined` if it ends without, as all but the interpreters do.
+   */
+  readonly lastWord: Promise<string | undefined>;
 }
 
 /** What a relay shall do. */
@@ -62,14 +66,14 @@ export async function startRelay(exec: Exec, order: RelayOrder, signal: AbortSig
   try {
     const mark = randomWord();
     const said = afterMark(channel.stdout, mark, output);
-    const errors = new Tail();
-    channel.stderr.on("error", () => {}).on("data", (chunk: Buffer) => errors.push(chunk));
+    const aside = afterMark(channel.stderr, mark, nowhere());
     channel.stdin.write(relayText(order, mark));
     const word = await said.report;
     signal.throwIfAborted();
-    if (word !== undefined) return { channel, output, word };
+    if (word !== undefined) return { channel, output, word, lastWord: aside.report };
+    const noise = String(aside.noise).trim();
     throw new PluginError("forward-failed", `A relay on the box (${order.tool}) ended before it began.`, {
-      hint: String(errors).trim() && `The box said: ${String(errors).trim()}`,
+      hint: noise && `The box said: ${noise}`,
     });
   } catch (failure) {
     stop();
@@ -86,6 +90,10 @@ export function endChannel(channel: ExecChannel): void {
   // A channel is over when all of it has been read.
   channel.stdout.on("error", () => {}).resume();
   channel.stderr.on("error", () => {}).resume();
+}
+
+function nowhere(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() });
 }
 
 /** The document for the loader, and behind it what an interpreter reads. */

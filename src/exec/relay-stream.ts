@@ -3,7 +3,7 @@ import type { ExecChannel } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import type { ExitStatus } from "../contract/runner.ts";
 import { describeExit } from "./exit-status.ts";
-import { endChannel } from "./relay-program.ts";
+import { endChannel, type RunningRelay } from "./relay-program.ts";
 
 /** An end without a single byte may be that of a relay that could not connect; its exit tells, and comes at once. */
 const EXIT_MS = 250;
@@ -22,7 +22,11 @@ const SEND_BUFFER = 16 * 1024 * 1024;
 export class RelayStream extends Duplex {
   readonly #channel: ExecChannel;
   readonly #output: Readable;
-  #received = false;
+  #received = 0;
+  /** What the relay has said of the end, which may come before the last bytes. */
+  #told: { total: number; whole: boolean } | undefined;
+  /** Nothing more is read. */
+  #over = false;
   /** Nobody takes anymore what is written. */
   #deaf = false;
   #exit: ExitStatus | undefined;
@@ -32,11 +36,10 @@ export class RelayStream extends Duplex {
   #next: (() => void) | undefined;
 
   /**
-   * @param channel where the relay runs
-   * @param output its stdout, from the first byte of the connection on
+   * @param relay one that is connected
    * @param lost aborts when the box cannot be reached any more
    */
-  constructor(channel: ExecChannel, output: Readable, lost: AbortSignal) {
+  constructor({ channel, output, lastWord }: RunningRelay, lost: AbortSignal) {
     super({ allowHalfOpen: true });
     this.#channel = channel;
     this.#output = output;
@@ -44,10 +47,13 @@ export class RelayStream extends Duplex {
     lost.addEventListener("abort", onLost, { once: true });
     this.once("close", () => lost.removeEventListener("abort", onLost));
     output.on("data", (chunk: Buffer) => {
-      this.#received = true;
+      if (this.#over) return;
+      this.#received += chunk.length;
       if (!this.push(chunk)) output.pause();
+      this.#endAsTold();
     });
     output.on("end", () => void this.#ended());
+    void lastWord.then((word) => this.#tell(word));
     void channel.exited.then((status) => {
       this.#exit = status;
     });
@@ -94,12 +100,31 @@ export class RelayStream extends Duplex {
     done(failure);
   }
 
-  /** The plugin has ended its side, or the relay has ended before its time. */
+  /** Takes note of what the relay said last: `end 4711` or `broke 4711`. */
+  #tell(word: string | undefined): void {
+    const [, how, total] = /^(end|broke) (\d+)$/.exec(word ?? "") ?? [];
+    if (how === undefined) return;
+    this.#told = { total: Number(total), whole: how === "end" };
+    this.#endAsTold();
+  }
+
+  /** Ends when all has come that the relay has told of: its server may say nothing of it while the relay runs. */
+  #endAsTold(): void {
+    if (this.#told && this.#received >= this.#told.total) this.#finish(this.#told.whole);
+  }
+
+  /** The server says that stdout has ended: the plugin has ended its side, or the relay has ended before its time. */
   async #ended(): Promise<void> {
     if (!this.#received) await soon(this.#channel.exited, EXIT_MS);
-    if (this.destroyed) return;
-    if (this.#exit && this.#exit.code !== 0) this.destroy(relayBroke(this.#exit));
-    else this.push(null);
+    this.#finish(!this.#exit || this.#exit.code === 0);
+  }
+
+  #finish(whole: boolean): void {
+    if (this.#over || this.destroyed) return;
+    this.#over = true;
+    this.#output.resume();
+    if (whole) this.push(null);
+    else this.destroy(relayBroke(this.#exit));
   }
 
   /** The channel is over. What was received is still to be read; what is written now reaches nobody. */
@@ -112,8 +137,9 @@ export class RelayStream extends Duplex {
   }
 }
 
-function relayBroke(exit: ExitStatus): PluginError {
-  return new PluginError("forward-failed", `The relay on the box broke: it ended with ${describeExit(exit)}.`, {
+function relayBroke(exit: ExitStatus | undefined): PluginError {
+  const how = exit ? `: it ended with ${describeExit(exit)}` : "";
+  return new PluginError("forward-failed", `The relay on the box broke${how}.`, {
     hint: "The plugin may have ended, or nobody listens there.",
   });
 }

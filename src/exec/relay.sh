@@ -5,7 +5,9 @@
 #   gps_network  unix or tcp                            gps_address, gps_port  a socket's path, or a host and its port
 #   gps_boot     what perl or python3 begins with       gps_meeting  where a listener meets us, see relay-listen.py
 #
-# A server says that stdout has ended only when stderr has too, so nobody may keep stderr.
+# A server may say that stdout has ended only when stderr has too, so nobody may keep stderr longer than stdout; another
+# server says it only when the relay has ended. So perl and python3 say on stderr how many bytes went to stdout, as
+# `mark end 4711` when the other side has ended, or `mark broke 4711`.
 # shellcheck disable=SC2154
 
 case $gps_tool in
