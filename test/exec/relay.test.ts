@@ -4,10 +4,10 @@ import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import type { Duplex } from "node:stream";
+import { type Duplex, PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Address } from "../../src/contract/address.ts";
-import type { Connection } from "../../src/contract/connection.ts";
+import type { Connection, ExecChannel } from "../../src/contract/connection.ts";
 import { openRelay } from "../../src/exec/open-relay.ts";
 import { listenByRelay } from "../../src/exec/relay-listener.ts";
 import { canListen, findRelayTool, RELAY_TOOLS, type RelayTool } from "../../src/exec/relay-tool.ts";
@@ -72,6 +72,21 @@ describe.each(SERVERS)("over %s", (_name, available, start) => {
       const data = randomBytes(3 * MIB);
       stream.end(data);
       expect(Buffer.compare((await heard[0]) as Buffer, data)).toBe(0);
+      await gone(plugin.address);
+    });
+
+    // Which server may be met is not the tool's to choose, so socat and ncat must do with one that says of the end.
+    const odd = canListen(tool) ? ["withholds the end of stdout", "takes both outputs for one"] : [];
+    test_.each(odd)("hears the plugin first over a server that %s", async (what) => {
+      const heard: Promise<Buffer>[] = [];
+      await using plugin = await Side.listen(place("unix"), (socket) => heard.push(answerFirst(socket)));
+      const through: Exec = what.startsWith("withholds")
+        ? async (command, signal) => withheld(await exec(command, signal))
+        : (command, signal) => exec(`${command} 2>&1`, signal);
+      const stream = await openRelay(through, tool, plugin.address, { lost: connection.lost });
+      expect(String(await received(stream))).toBe("greeting");
+      stream.end("goodbye");
+      expect(String(await heard[0])).toBe("goodbye");
       await gone(plugin.address);
     });
 
@@ -206,6 +221,22 @@ describe.each(SERVERS)("over %s", (_name, available, start) => {
     expect(await findRelayTool(exec, undefined, [])).toBeUndefined();
   });
 });
+
+/** A channel of a server that says that stdout has ended only when the command has. */
+function withheld(channel: ExecChannel): ExecChannel {
+  const { stdin, stderr, exited, closed } = channel;
+  const stdout = channel.stdout.pipe(new PassThrough(), { end: false });
+  void Promise.all([exited, once(channel.stdout, "end")]).then(() => stdout.end());
+  return {
+    stdin,
+    stdout,
+    stderr,
+    exited,
+    closed,
+    signal: (name) => channel.signal(name),
+    close: () => channel.close(),
+  };
+}
 
 /** A plugin that greets and ends, and then hears all. */
 function answerFirst(socket: Socket): Promise<Buffer> {
