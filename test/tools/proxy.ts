@@ -38,8 +38,11 @@ interface Pair {
   readonly ways: readonly [Way, Way];
 }
 
+/** What a proxy stands in front of. */
+export type ProxyTarget = { host: string; port: number } | { path: string };
+
 /** Starts a proxy in front of `target`, on any free port of the loopback interface. */
-export async function startProxy(target: { host: string; port: number }): Promise<TcpProxy> {
+export async function startProxy(target: ProxyTarget): Promise<TcpProxy> {
   const link: LinkState = { frozen: false, refusing: false, delayMs: 0 };
   const pairs = new Set<Pair>();
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (client) => {
