@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { ROWS } from "./rows/rows.ts";
+import { WAY_NAMES, type WayName } from "./ways/way.ts";
 
 /** What was asked for. */
 export interface Asked {
@@ -8,8 +9,9 @@ export interface Asked {
   readonly autoMtls: boolean;
   /** Names of rows. */
   readonly only: readonly string[];
+  readonly ways: readonly WayName[];
   readonly networks: readonly ("loopback" | "wan")[];
-  /** How often everything is measured; 0: as many times as fit the other settings. */
+  /** How often everything is measured; 0: the default. */
   readonly rounds: number;
   readonly cipher: string;
   readonly help: boolean;
@@ -25,8 +27,9 @@ runner's three, through a throw-away sshd. The table goes to stdout, progress to
 
   --quick            one short round of each, to see that it works; its figures mean little
   --only <row>       only this row; may be given several times
+  --way <name>       only this way, to profile it for example; may be given several times
   --network <name>   only loopback or wan (100 ms round trip); may be given several times
-  --rounds <n>       how often each is measured (default 7, with --quick 1)
+  --rounds <n>       how often each is measured (default 5 on loopback, 3 on wan, 1 with --quick)
   --mtls             with AutoMTLS, as a Client has it by default
   --cipher <name>    what SSH encrypts with (default aes128-gcm@openssh.com)
   --json             the figures as JSON
@@ -46,10 +49,20 @@ const NETWORKS = ["loopback", "wan"] as const;
  */
 export function readCommandLine(args: readonly string[]): Asked {
   const { values } = parsed(args);
-  const { json = false, quick = false, mtls = false, help = false, only = [], network = [], rounds = "0" } = values;
+  const {
+    json = false,
+    quick = false,
+    mtls = false,
+    help = false,
+    only = [],
+    way = [],
+    network = [],
+    rounds = "0",
+  } = values;
   const cipher = values.cipher ?? "aes128-gcm@openssh.com";
   const names = ROWS.map(({ name }) => name);
   for (const name of only) check(names, name, "row");
+  for (const name of way) check(WAY_NAMES, name, "way");
   for (const name of network) check(NETWORKS, name, "network");
   if (!/^\d{1,3}$/.test(rounds)) throw new UsageError(`--rounds takes a number, not ${JSON.stringify(rounds)}.`);
   if (!/^[\w@.-]+$/.test(cipher)) throw new UsageError(`${JSON.stringify(cipher)} is no name of a cipher.`);
@@ -59,6 +72,7 @@ export function readCommandLine(args: readonly string[]): Asked {
     autoMtls: mtls,
     help,
     only,
+    ways: WAY_NAMES.filter((name) => way.length === 0 || way.includes(name)),
     networks: NETWORKS.filter((name) => network.length === 0 || network.includes(name)),
     rounds: Number(rounds),
     cipher,
@@ -75,6 +89,7 @@ function parsed(args: readonly string[]) {
     mtls: flag,
     help: flag,
     only: words,
+    way: words,
     network: words,
     rounds: word,
   } as const;

@@ -12,6 +12,7 @@ import { WAY_NAMES, type Way, type WayName } from "./ways/way.ts";
 export interface Plan {
   readonly network: NetworkResult["name"];
   readonly rows: readonly Row[];
+  readonly ways: readonly WayName[];
   readonly scale: Scale;
   readonly rounds: number;
   /** Rounds whose figures are thrown away, for what is slow the first time only. */
@@ -30,7 +31,7 @@ export async function measure(box: Box, plan: Plan): Promise<NetworkResult> {
   try {
     const ways = await openWays(box);
     for (const way of ways) await lifetime.own(way, (one) => one[Symbol.asyncDispose]());
-    const beds = ways.map((way) => bedOf(way, plan, lifetime));
+    const beds = ways.filter(({ name }) => plan.ways.includes(name)).map((way) => bedOf(way, plan, lifetime));
     const samples: Samples = new Map(plan.rows.map((row) => [row, new Map(WAY_NAMES.map((name) => [name, []]))]));
     for (let round = -plan.warmUps; round < plan.rounds; round += 1) await measureRound(round, beds, plan, samples);
     return {

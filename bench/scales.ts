@@ -7,5 +7,5 @@ export function scaleFor(network: "loopback" | "wan", quick: boolean): Scale {
   if (quick) return { calls: 10, streamBytes: 4 * MEGABYTE, connections: 8, callbacks: 3 };
   return network === "loopback"
     ? { calls: 500, streamBytes: 64 * MEGABYTE, connections: 80, callbacks: 100 }
-    : { calls: 20, streamBytes: 32 * MEGABYTE, connections: 40, callbacks: 5 };
+    : { calls: 15, streamBytes: 16 * MEGABYTE, connections: 40, callbacks: 5 };
 }

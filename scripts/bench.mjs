@@ -31,7 +31,16 @@ await build({
   logLevel: "warning",
   plugins: [addresses],
 });
-const args = ["--enable-source-maps", "--expose-gc", join(outdir, "main.js"), ...process.argv.slice(2)];
+// Node's own options for a profile are Node's.
+const isNodes = (word) => word.startsWith("--cpu-prof");
+const given = process.argv.slice(2);
+const args = [
+  ...given.filter(isNodes),
+  "--enable-source-maps",
+  "--expose-gc",
+  join(outdir, "main.js"),
+  ...given.filter((word) => !isNodes(word)),
+];
 const child = spawn(process.execPath, args, { stdio: "inherit" });
 // Ctrl-C reaches both; the bench ends what it has started, and we end after it.
 for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => child.kill(name));

@@ -1,3 +1,5 @@
+import { create } from "@bufbuild/protobuf";
+import { SumRequestSchema } from "../../test/plugins/gen/kv_pb.ts";
 import type { Row } from "./row.ts";
 import { took } from "./took.ts";
 
@@ -30,15 +32,19 @@ export const up: Row = {
   measure: async ({ scale, autoMtls, hosted }) => {
     const { kv } = await hosted({ program: "kv", autoMtls });
     const count = scale.streamBytes / MESSAGE;
-    const ms = await took(() => kv.sum(messages(count)));
+    const ms = await took(async () => {
+      const { total } = await kv.sum(messages(count));
+      if (total !== BigInt(count)) throw new TypeError(`Of ${count} messages the plugin got ${total}.`);
+    });
     return [scale.streamBytes / ms / 1000];
   },
 };
 
 async function* messages(count: number) {
   const data = withLength(new Uint8Array(MESSAGE));
-  const $unknown = [{ ...UNKNOWN_FIELD, data }];
-  for (let n = 0; n < count; n += 1) yield { n: 1n, $unknown };
+  const message = create(SumRequestSchema, { n: 1n });
+  message.$unknown = [{ ...UNKNOWN_FIELD, data }];
+  for (let n = 0; n < count; n += 1) yield message;
 }
 
 /** As the field looks on the wire: its length in groups of seven bits, then the bytes. */
