@@ -22,8 +22,9 @@ export class UsageError extends Error {}
 
 export const HELP = `Usage: npm run bench -- [options]
 
-Compares five ways to the same Go plugin: a socket of this machine, the system's ssh with a forward, and the
-runner's three, through a throw-away sshd. The table goes to stdout, progress to stderr.
+Compares five ways to the same Go plugin: a socket of this machine, the system's ssh with a
+forward, and the runner's three, through a throw-away sshd. The table goes to stdout, progress
+to stderr.
 
   --quick            one short round of each, to see that it works; its figures mean little
   --only <row>       only this row; may be given several times
@@ -38,7 +39,8 @@ runner's three, through a throw-away sshd. The table goes to stdout, progress to
 Rows:
 ${ROWS.map(({ name, what }) => `  ${name.padEnd(13)}${what}`).join("\n")}
 
-Exit codes: 0 measured, 1 something failed, 2 usage, 69 sshd, ssh or go is not installed, 130 interrupted`;
+Exit codes: 0 measured, 1 something failed, 2 usage, 69 sshd, ssh or go is missing,
+130 interrupted`;
 
 const NETWORKS = ["loopback", "wan"] as const;
 

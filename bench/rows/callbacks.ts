@@ -11,11 +11,11 @@ export const callback = callbacks("callback", false);
 export const multiplexed = callbacks("mux", true);
 
 function callbacks(name: string, multiplex: boolean): Row {
-  const how = multiplex ? "inside the one connection" : "over connections of its own";
+  const how = multiplex ? "inside its one connection" : "over another connection";
   const label = multiplex ? "callback, mux" : "callback";
   return {
     name,
-    what: `the plugin calls the host while it is called, ${how}: the first time with all that it needs, then again`,
+    what: `the plugin calls back, ${how}: the first time, then again`,
     figures: [
       { name: `first ${label}`, unit: "ms" },
       { name: label, unit: "ms" },

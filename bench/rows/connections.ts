@@ -14,7 +14,7 @@ const NEVER = new AbortController().signal;
 /** Further connections to a plugin, each with its first call. In plaintext always, because TLS would be all there is. */
 export const connections: Row = {
   name: "connections",
-  what: `further connections to a plugin, each with one call, ${AT_ONCE} at once, in plaintext`,
+  what: `further connections, each with one call, ${AT_ONCE} at once, in plaintext`,
   figures: [{ name: "connections", unit: "1/s" }],
   measure: async ({ way, scale, hosted }) => {
     const plugin = await hosted({ program: "kv", autoMtls: false });
