@@ -4,7 +4,6 @@ import type { Client } from "ssh2";
 import type { Address } from "../contract/address.ts";
 import type { Listener } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
-import { gatherChunks } from "./gather-writes.ts";
 import { listenError, type VendorError } from "./ssh2-errors.ts";
 
 /** Ports for such use (RFC 6335 §6), up to the last that Linux would choose by itself. */
@@ -97,7 +96,7 @@ export class BoxListeners {
 
   #arrived(key: string, accept: () => Duplex, reject: () => void): void {
     const open = this.#open.get(key);
-    if (open) open.onStream(gatherChunks(accept()));
+    if (open) open.onStream(accept());
     else reject();
   }
 }

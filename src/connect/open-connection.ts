@@ -7,7 +7,6 @@ import { later } from "../lifetime/later.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 import { Credentials } from "./credentials.ts";
 import { describeTarget, type Target } from "./destination.ts";
-import { gatherPackets } from "./gather-writes.ts";
 import { Greeting } from "./greeting.ts";
 import { HostVerifier } from "./host-verifier.ts";
 import { PausableTimer } from "./pausable-timer.ts";
@@ -86,7 +85,6 @@ class Attempt {
     const { host, port } = this.#target;
     // Nagle's algorithm would hold each small packet back for 40 ms; told to the socket at once, it costs no round trip.
     const socket = connectSocket({ host, port, noDelay: true, keepAlive: true });
-    gatherPackets(socket);
     try {
       this.#listen(socket);
       this.#client.connect(this.#config(socket, algorithms));

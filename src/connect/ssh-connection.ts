@@ -10,7 +10,6 @@ import { type Limits, within } from "../lifetime/deadline.ts";
 import { BoxListeners } from "./box-listeners.ts";
 import { describeTarget, type Target } from "./destination.ts";
 import { execChannel } from "./exec-channel.ts";
-import { gatherChunks } from "./gather-writes.ts";
 import { Sessions } from "./sessions.ts";
 import { connectionError, execError, streamError, type VendorError } from "./ssh2-errors.ts";
 
@@ -63,7 +62,7 @@ export class SshConnection implements Connection {
       this.#ask<ExecChannel>((resolve, reject) => {
         this.#client.exec(command, (failure, channel) => {
           if (failure) reject(execError(failure, this.#target));
-          else resolve(this.#sessions.follow(execChannel(gatherChunks(channel), this.lost)));
+          else resolve(this.#sessions.follow(execChannel(channel, this.lost)));
         });
       });
     const limits = this.#limits("to run a command", signal);
@@ -79,7 +78,7 @@ export class SshConnection implements Connection {
       this.#ask<Duplex>((resolve, reject) => {
         const answer = (failure: Error | undefined, channel: Duplex) => {
           if (failure) reject(streamError(failure, to));
-          else resolve(gatherChunks(channel));
+          else resolve(channel);
         };
         if (to.network === "tcp") this.#client.forwardOut("127.0.0.1", 0, to.host, to.port, answer);
         else this.#client.openssh_forwardOutStreamLocal(to.path, answer);
