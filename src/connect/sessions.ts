@@ -7,12 +7,15 @@ import type { VendorError } from "./ssh2-errors.ts";
 const COUNTED_MS = 1_000;
 /** How soon a refused request is made again. */
 const AGAIN_MS = 20;
+/** How often a command is asked for again that was refused on an open channel: each such channel stays with the server. */
+const COMMANDS_AGAIN = 3;
 
 /**
  * Knows when a session of one connection has ended last.
  *
  * OpenSSH may read the end of one session and the request for another in one go, and then it counts both (MaxSessions):
- * of starts that followed each other on one connection, half were refused.
+ * of starts that followed each other on one connection, half were refused. dropbear 2022 opens the channel, and now and
+ * then refuses the command while it tidies up after the one before.
  */
 export class Sessions {
   #lastEnd = Number.NEGATIVE_INFINITY;
@@ -30,13 +33,15 @@ export class Sessions {
   /** Asks for a session; asks again, for a moment, while a refusal may be due to one that is over. */
   async whenFree(ask: () => Promise<ExecChannel>, over: AbortSignal): Promise<ExecChannel> {
     const began = performance.now();
+    let commandsAgain = 0;
     for (;;) {
       try {
         return await ask();
       } catch (failure) {
         const now = performance.now();
         const mayBeOver = now - began < COUNTED_MS && now - this.#lastEnd < COUNTED_MS;
-        if (!isRefusal(failure) || !mayBeOver || over.aborted) throw failure;
+        const again = isRefusal(failure) || (isCommandRefused(failure) && commandsAgain++ < COMMANDS_AGAIN);
+        if (!again || !mayBeOver || over.aborted) throw failure;
         await delay(AGAIN_MS, undefined, { signal: over });
       }
     }
@@ -46,4 +51,9 @@ export class Sessions {
 /** Whether the server would not open a channel: it tells a reason then. */
 function isRefusal(failure: unknown): boolean {
   return failure instanceof PluginError && (failure.cause as VendorError | undefined)?.reason !== undefined;
+}
+
+/** Whether the server opened a channel and would not run the command on it: it tells no reason then. */
+function isCommandRefused(failure: unknown): boolean {
+  return failure instanceof PluginError && failure.code === "plugin-not-started" && !isRefusal(failure);
 }
