@@ -3,7 +3,7 @@ import { type Address, formatAddress } from "../contract/address.ts";
 import { PluginError } from "../contract/errors.ts";
 import { type Exec, runProgram } from "../exec/run-program.ts";
 
-const LOOK_MS = 5_000;
+const LOOK_MS = 15_000;
 
 /** A failed connection, understood. */
 export interface Refusal {

@@ -116,7 +116,7 @@ export function endContract(kind: RunnerKind): void {
       await using bench = await kind.open();
       await using hosted = await startKvOn(bench);
       using grpcJs = new GrpcJs(await hosted.client.grpcTarget());
-      const call = grpcJs.openServerStream(KV.method.count, { from: 1, to: 2 ** 31 - 1, size: 1000 });
+      const call = grpcJs.openBidirectional(KV.method.chat, { text: "are you there?" });
       await call.begun;
       await hosted.kv.crash({ exitCode: 9 }).catch(() => {});
       await expect(call.ended).rejects.toMatchObject({ code: expect.any(Number) });

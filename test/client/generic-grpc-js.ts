@@ -46,15 +46,13 @@ export class GrpcJs implements Disposable {
     return stream.toArray();
   }
 
-  /** Begins a call that the server streams to: `begun` when the first message is here, `ended` at its end. */
-  openServerStream<I extends DescMessage, O extends DescMessage>(
+  /** Begins a call in both directions and leaves it open: `begun` when the first answer is here, `ended` at its end. */
+  openBidirectional<I extends DescMessage, O extends DescMessage>(
     method: DescMethod & { input: I; output: O },
     request: MessageInitShape<I>,
   ): { begun: Promise<void>; ended: Promise<void> } {
-    const stream = this.#client.makeServerStreamRequest(
-      ...words(method),
-      create(method.input, request) as MessageShape<I>,
-    );
+    const stream = this.#client.makeBidiStreamRequest(...words(method));
+    stream.write(create(method.input, request) as MessageShape<I>);
     const [begun, ended] = [later<void>(), later<void>()];
     stream.on("data", () => begun.resolve());
     stream.on("end", () => ended.resolve());

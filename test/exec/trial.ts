@@ -16,7 +16,7 @@ import { localExec, type TestShell } from "./shells.ts";
 const LOOK_AGAIN_MS = 50;
 
 /** After how long a test gives up; many of them run at once, and other things beside them. */
-export const GIVE_UP_MS = 20_000;
+export const GIVE_UP_MS = 50_000;
 
 /** A plugin that is a script of the machine's own /bin/sh. */
 export function sh(script: string): string[] {
