@@ -29,6 +29,9 @@ import { startEnvironment, startPlugin } from "./start-plugin.ts";
 
 const debug = createDebug("go-plugin-ssh:client");
 
+/** How long a kill waits for whoever takes the plugin's stderr. */
+const TAP_MS = 2_000;
+
 /**
  * Hosts one go-plugin plugin over gRPC: starts it with any runner, agrees with it, calls it, is called back, ends it.
  *
@@ -255,7 +258,7 @@ export class Client<Set extends PluginSet = PluginSet, Versioned extends Version
       await running?.connection.close(reason);
       await this.#settled;
       await this.#runner?.kill();
-      await running?.logged;
+      if (running) await lastWords(running);
     } finally {
       this.#end({ kind: "killed", exit: undefined });
     }
@@ -273,4 +276,10 @@ export class Client<Set extends PluginSet = PluginSet, Versioned extends Version
     if (!this.#running) throw notStarted();
     return this.#running;
   }
+}
+
+/** Waits until the log has been read to its end, but not long for a tap that takes nothing. */
+async function lastWords({ logged, dropTap }: Running): Promise<void> {
+  await within({ timeoutMs: TAP_MS }, () => logged).catch(dropTap);
+  await logged;
 }

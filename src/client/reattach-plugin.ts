@@ -44,5 +44,5 @@ export async function reattachPlugin(
   );
   const side = byRunner ? "plugin" : "host";
   const plugins = sets.get(version) ?? {};
-  return { runner, version, plugins, address, side, tls, connection, logged: Promise.resolve() };
+  return { runner, version, plugins, address, side, tls, connection, logged: Promise.resolve(), dropTap: () => {} };
 }

@@ -17,4 +17,6 @@ export interface Running {
   readonly connection: PluginConnection;
   /** Resolves when all of its stderr has been read. */
   readonly logged: Promise<void>;
+  /** Lets go of a tap that takes nothing, so that the reading ends. */
+  readonly dropTap: () => void;
 }

@@ -50,12 +50,14 @@ export async function startPlugin(
     logger.log("debug", "starting plugin", { path: runner.name });
     await within(limits, (over) => runner.start(over));
     logger.log("debug", "plugin started", { path: runner.name, id: runner.id });
+    const tap = new AbortController();
     const logged = readPluginLog({
       stderr: runner.stderr,
       logger,
       name: runner.name,
       bufferSize: options.pluginLogBufferSize,
       tap: options.stderr,
+      signal: tap.signal,
     });
     // Freshly for the second half, as go-plugin does.
     const running = await within(
@@ -63,7 +65,7 @@ export async function startPlugin(
       (over) => agree(runner, options, certificate, over),
       (late) => late.connection.close(new PluginError("closed", "The start was given up.")),
     );
-    return { ...running, logged };
+    return { ...running, logged, dropTap: () => tap.abort() };
   } catch (failure) {
     const how = (failure as Error).message;
     await runner
@@ -96,7 +98,7 @@ async function agree(
   options: ResolvedClientOptions,
   certificate: Certificate | undefined,
   over: AbortSignal,
-): Promise<Omit<Running, "logged">> {
+): Promise<Omit<Running, "logged" | "dropTap">> {
   const { sets, startTimeoutMs, allowedProtocols, grpcBrokerMultiplex: multiplex, unixSocketConfig, logger } = options;
   logger.log("debug", "waiting for RPC address", { path: runner.name });
   const line = await readHandshakeLine({

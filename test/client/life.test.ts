@@ -49,7 +49,7 @@ function host(options: Partial<ClientOptions> = {}, line?: string): Client {
     },
     line,
   );
-  const common = { handshakeConfig: HANDSHAKE, autoMtls: false, shutdownTimeoutMs: 100, runnerFunc: () => stub };
+  const common = { handshakeConfig: HANDSHAKE, autoMtls: false, shutdownTimeoutMs: 10_000, runnerFunc: () => stub };
   return new Client({ ...common, ...options } as ClientOptions);
 }
 
@@ -167,7 +167,7 @@ describe("a reattached plugin", () => {
     return new Client({
       handshakeConfig: HANDSHAKE,
       plugins: { kv: KV },
-      shutdownTimeoutMs: 100,
+      shutdownTimeoutMs: 10_000,
       reattach: { protocol: "grpc", protocolVersion: 1, addr: stub.address, pid: 1, ...options },
       reattachFunc: async () => stub,
     });
