@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
+import { eventually } from "../tools/eventually.ts";
 
 const BLOCK = Buffer.alloc(64 * 1024, "the bytes of the host ");
 
@@ -16,8 +17,7 @@ export interface Told {
 
 /** Connects to a unix socket and says what shall become of the connection. */
 export async function open(path: string, order: string): Promise<Socket> {
-  const socket = connect({ path, allowHalfOpen: true });
-  await once(socket, "connect");
+  const socket = await eventually(() => tryTo(path), { what: `a place in the queue of ${path}`, timeoutMs: 50_000 });
   socket.on("error", () => {});
   socket.write(`${order}\n`);
   return socket;
@@ -93,4 +93,16 @@ export async function digestOf(socket: Socket): Promise<{ length: number; digest
   });
   await once(socket, "end");
   return { length, digest: hash.digest("hex") };
+}
+
+/** Connects, unless the listener's queue is full: that of ssh holds 128, and on Linux a unix socket then says EAGAIN at once. */
+async function tryTo(path: string): Promise<Socket | undefined> {
+  const socket = connect({ path, allowHalfOpen: true });
+  try {
+    await once(socket, "connect");
+    return socket;
+  } catch (failure) {
+    if ((failure as NodeJS.ErrnoException).code === "EAGAIN") return undefined;
+    throw failure;
+  }
 }
