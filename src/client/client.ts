@@ -4,6 +4,7 @@ import type { ReattachConfig } from "../contract/reattach.ts";
 import type { AttachedRunner, ExitStatus } from "../contract/runner.ts";
 import type { GrpcBroker } from "../dial/broker/grpc-broker.ts";
 import { within } from "../lifetime/deadline.ts";
+import { despiteLoss } from "../lifetime/despite-loss.ts";
 import { later } from "../lifetime/later.ts";
 import { SharedAttempt } from "../lifetime/shared-attempt.ts";
 import type { ClientOptions } from "./client-options.ts";
@@ -265,10 +266,8 @@ export class Client<Set extends PluginSet = PluginSet, Versioned extends Version
   }
 
   /** `kill`, for `await using`. A lost connection is no failure here: those who waited were told. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill().catch((failure) => {
-      if (failure.code !== "connection-lost") throw failure;
-    });
+  [Symbol.asyncDispose](): Promise<void> {
+    return despiteLoss(this.kill());
   }
 
   #need(): Running {

@@ -9,6 +9,7 @@ import { describeExit } from "../exec/exit-status.ts";
 import { runProgram } from "../exec/run-program.ts";
 import { SupervisedProcess } from "../exec/supervised-process.ts";
 import { within } from "../lifetime/deadline.ts";
+import { despiteLoss } from "../lifetime/despite-loss.ts";
 import { later } from "../lifetime/later.ts";
 import { Lifetime } from "../lifetime/lifetime.ts";
 import type { Box, Translator } from "./box.ts";
@@ -179,10 +180,8 @@ export class SupervisedRunner implements Runner {
   }
 
   /** `kill`, for `await using`. A lost connection is no failure here: those who waited were told. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill().catch((failure) => {
-      if (failure.code !== "connection-lost") throw failure;
-    });
+  [Symbol.asyncDispose](): Promise<void> {
+    return despiteLoss(this.kill());
   }
 
   async diagnose(signal?: AbortSignal): Promise<string> {

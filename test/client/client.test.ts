@@ -162,6 +162,21 @@ describe("a plugin", () => {
   });
 });
 
+/** Starts a plugin that never answers `get`; `begun` resolves with the first call. */
+async function hostHanging(): Promise<{ begun: Promise<void> }> {
+  const begun = later<void>();
+  await host((router) => {
+    router.service(KV, {
+      get: async () => {
+        begun.resolve();
+        await new Promise(() => {});
+        return {};
+      },
+    });
+  }).start();
+  return { begun: begun.promise };
+}
+
 describe("a call", () => {
   test("fails as the plugin says, also when the plugin then goes", async () => {
     await host((router) => {
@@ -176,18 +191,9 @@ describe("a call", () => {
   });
 
   test("whose connection goes fails with the reason, if that comes", async () => {
-    const begun = later<void>();
-    await host((router) => {
-      router.service(KV, {
-        get: async () => {
-          begun.resolve();
-          await new Promise(() => {});
-          return {};
-        },
-      });
-    }).start();
+    const { begun } = await hostHanging();
     const call = reasonOf(createClient(KV, client.transport).get({ key: "a" }));
-    await begun.promise;
+    await begun;
     for (const session of plugin.sessions) session.destroy();
     plugin.exit({ code: 4, signal: null });
     const failure = ConnectError.from(await call);
@@ -199,18 +205,9 @@ describe("a call", () => {
   });
 
   test("whose connection goes for no known reason fails all the same", async () => {
-    const begun = later<void>();
-    await host((router) => {
-      router.service(KV, {
-        get: async () => {
-          begun.resolve();
-          await new Promise(() => {});
-          return {};
-        },
-      });
-    }).start();
+    const { begun } = await hostHanging();
     const call = reasonOf(createClient(KV, client.transport).get({ key: "a" }));
-    await begun.promise;
+    await begun;
     for (const session of plugin.sessions) session.destroy();
     const failure = ConnectError.from(await call);
     expect(failure.code).toBe(Code.Unavailable);
@@ -218,19 +215,10 @@ describe("a call", () => {
   });
 
   test("that the caller gives up is the caller's, whatever becomes of the connection", async () => {
-    const begun = later<void>();
-    await host((router) => {
-      router.service(KV, {
-        get: async () => {
-          begun.resolve();
-          await new Promise(() => {});
-          return {};
-        },
-      });
-    }).start();
+    const { begun } = await hostHanging();
     const giveUp = new AbortController();
     const call = reasonOf(createClient(KV, client.transport).get({ key: "a" }, { signal: giveUp.signal }));
-    await begun.promise;
+    await begun;
     giveUp.abort();
     for (const session of plugin.sessions) session.destroy();
     expect(ConnectError.from(await call).code).toBe(Code.Canceled);

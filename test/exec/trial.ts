@@ -10,6 +10,7 @@ import { randomWord } from "../../src/exec/loader.ts";
 import type { Exec } from "../../src/exec/run-program.ts";
 import type { StartReport } from "../../src/exec/start-report.ts";
 import { SupervisedProcess } from "../../src/exec/supervised-process.ts";
+import { despiteLoss } from "../../src/lifetime/despite-loss.ts";
 import { eventually } from "../tools/eventually.ts";
 import { localExec, type TestShell } from "./shells.ts";
 
@@ -159,9 +160,7 @@ export class Trial implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      await this.process.stop().catch((failure) => {
-        if (failure.code !== "connection-lost") throw failure;
-      });
+      await despiteLoss(this.process.stop());
       this.channel?.stdin.destroy();
       await this.nothingLeft();
     } finally {
