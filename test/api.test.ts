@@ -30,6 +30,7 @@ const PUBLIC = {
       "ExitStatus",
       "ForwardOptions",
       "HashName",
+      "HostKeyPrompt",
       "KeyboardInteractivePrompt",
       "Lease",
       "Listener",

@@ -8,8 +8,73 @@ export interface KeyboardInteractivePrompt {
   echo: boolean;
 }
 
-/** How to reach a box and to prove who we are. Names are OpenSSH's, in camelCase. */
+/** A host key that is on no record, as whoever decides about it sees it. */
+export interface HostKeyPrompt {
+  host: string;
+  port: number;
+  /** The type of the key, `ssh-ed25519` for example. */
+  type: string;
+  /** `SHA256:` and the digest, as `ssh-keygen -l` prints it. */
+  fingerprint: string;
+  /** The file that the key will be written to if the answer is yes. */
+  file: string;
+  signal: AbortSignal;
+}
+
+/**
+ * How to reach a box and to prove who we are. Names are OpenSSH's, in camelCase. What is left out is taken from the
+ * OpenSSH configuration, and where that says nothing it is as told here.
+ */
 export interface ConnectOptions {
+  /**
+   * The OpenSSH configuration to read, as with `ssh -F`: one file in place of the user's and the system's, or `"none"`.
+   * @default ~/.ssh/config and /etc/ssh/ssh_config
+   */
+  configFile?: string;
+  /** Further settings in OpenSSH's words, `Keyword=value` each, as with `ssh -o`. They go before the files. */
+  sshOptions?: readonly string[];
+  /**
+   * What speaks SSH: the library `ssh2` in this process, or the system's `ssh`. `"auto"` takes `ssh` only where the
+   * configuration asks for something that `ssh2` cannot do (certificates, FIDO keys, GSSAPI, PKCS#11), and says so.
+   * @default "auto"
+   */
+  backend?: "auto" | "ssh2" | "openssh";
+  /** Told in a sentence what is not done as the configuration says, and what was chosen by itself. @default `DEBUG` shows it */
+  onNotice?: (text: string) => void;
+  /** @default "any" */
+  addressFamily?: "any" | "inet" | "inet6";
+  /** The address of this machine to connect from. */
+  bindAddress?: string;
+  /** How often to try to reach the server, a second apart. @default 1 */
+  connectionAttempts?: number;
+  /** The boxes to go through, nearest first: `user@host:port` each, joined by commas; or `"none"`. */
+  proxyJump?: string;
+  /** A command of this machine whose stdin and stdout are the connection, with OpenSSH's tokens; or `"none"`. */
+  proxyCommand?: string;
+  /** Whether the system asks a silent peer if it is still there. @default true */
+  tcpKeepAlive?: boolean;
+  /** @default false */
+  compression?: boolean;
+  /** A list as in ssh_config, with `+`, `-` or `^` at its beginning to change the default. */
+  ciphers?: string;
+  /** As {@link ciphers}. */
+  kexAlgorithms?: string;
+  /** As {@link ciphers}. */
+  macs?: string;
+  /** As {@link ciphers}. Types on record for the host go first, unless it names them without such a sign. */
+  hostKeyAlgorithms?: string;
+  /** As {@link ciphers}: the signature algorithms that keys may be used with. */
+  pubkeyAcceptedAlgorithms?: string;
+  /** The methods to try, in their order, joined by commas. @default OpenSSH's order */
+  preferredAuthentications?: string;
+  /** Offer no key but those of `identityFile`, even if the agent has more. @default false */
+  identitiesOnly?: boolean;
+  /** Ask nobody: the callbacks are not called. @default false */
+  batchMode?: boolean;
+  /** How often a password is asked for. @default 3 */
+  numberOfPasswordPrompts?: number;
+  /** Whether names that are written to known_hosts are hashed. @default false */
+  hashKnownHosts?: boolean;
   /**
    * Private key files, tried in this order. A key that its file does not tell is offered only if the file is there.
    * @default ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"], those that exist
@@ -41,10 +106,13 @@ export interface ConnectOptions {
   globalKnownHostsFile?: string | readonly string[];
   /**
    * `"yes"`: the server's key must be on record. `"accept-new"`: a key of a host without a record is written to the
-   * first user file and trusted. There is no way to trust a key that has changed.
-   * @default "yes"
+   * first user file and trusted. `"ask"`: so if `confirmHostKey` says yes; without it, as `"yes"`. There is no way to
+   * trust a key that has changed.
+   * @default "yes", or "ask" where there is a `confirmHostKey`
    */
-  strictHostKeyChecking?: "yes" | "accept-new";
+  strictHostKeyChecking?: "yes" | "ask" | "accept-new";
+  /** Asked about the key of a host without a record. */
+  confirmHostKey?: (question: HostKeyPrompt) => Promise<boolean> | boolean;
   /** The name to look up in the known_hosts files instead of the host's. */
   hostKeyAlias?: string;
   /** The only keys to trust, as `ssh-keygen -l` prints them: `SHA256:…`. No file is asked then. */
@@ -59,6 +127,28 @@ export interface ConnectOptions {
 
 /** Every option of {@link ConnectOptions}, to refuse what nobody knows. */
 const NAMES = new Set<string>([
+  "configFile",
+  "sshOptions",
+  "backend",
+  "onNotice",
+  "addressFamily",
+  "bindAddress",
+  "connectionAttempts",
+  "proxyJump",
+  "proxyCommand",
+  "tcpKeepAlive",
+  "compression",
+  "ciphers",
+  "kexAlgorithms",
+  "macs",
+  "hostKeyAlgorithms",
+  "pubkeyAcceptedAlgorithms",
+  "preferredAuthentications",
+  "identitiesOnly",
+  "batchMode",
+  "numberOfPasswordPrompts",
+  "hashKnownHosts",
+  "confirmHostKey",
   "identityFile",
   "identityAgent",
   "passphrase",
@@ -94,21 +184,59 @@ export function checkConnectOptions(options: ConnectOptions): void {
   for (const name of ["connectTimeoutMs", "serverAliveIntervalMs", "serverAliveCountMax"] as const) {
     checkNumber(name, options[name]);
   }
-  for (const name of ["passphrase", "password", "keyboardInteractive"] as const) checkCallback(name, options[name]);
+  for (const name of ["connectionAttempts", "numberOfPasswordPrompts"] as const) checkCount(name, options[name]);
+  for (const name of CALLBACKS) checkCallback(name, options[name]);
   for (const name of ["identityFile", "userKnownHostsFile", "globalKnownHostsFile"] as const) {
     if (options[name] !== undefined && ![options[name]].flat().every(isText)) refuse(name, "a path or a list of paths");
   }
-  for (const name of ["identityAgent", "hostKeyAlias"] as const) {
+  for (const name of TEXTS) {
     if (options[name] !== undefined && typeof options[name] !== "string") refuse(name, "a string");
   }
-  const strict: unknown = options.strictHostKeyChecking;
-  if (strict !== undefined && strict !== "yes" && strict !== "accept-new") {
-    throw new PluginError(
-      "bad-options",
-      `\`strictHostKeyChecking\` must be "yes" or "accept-new", not ${JSON.stringify(strict)}.`,
-      { hint: "Host keys are always verified. `hostKeyFingerprints` trusts a key without a file." },
-    );
+  for (const name of SWITCHES) {
+    if (options[name] !== undefined && typeof options[name] !== "boolean") refuse(name, "true or false");
   }
+  if (options.sshOptions !== undefined && !(Array.isArray(options.sshOptions) && options.sshOptions.every(isText))) {
+    refuse("sshOptions", 'a list of strings such as "Keyword=value"');
+  }
+  checkChoice("backend", options.backend, ["auto", "ssh2", "openssh"]);
+  checkChoice("addressFamily", options.addressFamily, ["any", "inet", "inet6"]);
+  checkChoice(
+    "strictHostKeyChecking",
+    options.strictHostKeyChecking,
+    ["yes", "ask", "accept-new"],
+    "Host keys are always verified. `hostKeyFingerprints` trusts a key without a file.",
+  );
+}
+
+const CALLBACKS = ["passphrase", "password", "keyboardInteractive", "confirmHostKey", "onNotice"] as const;
+const SWITCHES = ["tcpKeepAlive", "compression", "identitiesOnly", "batchMode", "hashKnownHosts"] as const;
+const TEXTS = [
+  "configFile",
+  "identityAgent",
+  "hostKeyAlias",
+  "bindAddress",
+  "proxyJump",
+  "proxyCommand",
+  "ciphers",
+  "kexAlgorithms",
+  "macs",
+  "hostKeyAlgorithms",
+  "pubkeyAcceptedAlgorithms",
+  "preferredAuthentications",
+] as const;
+
+/** Refuses what is not one of a few words. */
+function checkChoice(name: string, value: unknown, choices: readonly string[], hint = ""): void {
+  if (value === undefined || (typeof value === "string" && choices.includes(value))) return;
+  const quoted = choices.map((choice) => JSON.stringify(choice));
+  const list = `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
+  throw new PluginError("bad-options", `\`${name}\` must be ${list}, not ${JSON.stringify(value)}.`, { hint });
+}
+
+/** Refuses what is not a whole number from 1 on. */
+function checkCount(name: string, value: unknown): void {
+  if (value === undefined || (Number.isInteger(value) && (value as number) >= 1)) return;
+  throw new PluginError("bad-options", `\`${name}\` must be a whole number from 1, not ${JSON.stringify(value)}.`);
 }
 
 /** The longest time that a timer can wait for; it fires at once for anything longer. */

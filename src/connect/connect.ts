@@ -1,8 +1,9 @@
 import type { Connection } from "../contract/connection.ts";
+import { resolveSettings } from "./config/resolve-settings.ts";
 import { type ConnectOptions, checkConnectOptions } from "./connect-options.ts";
 import { type Destination, parseDestination } from "./destination.ts";
 import { checkPins } from "./host-key-pins.ts";
-import { openConnection } from "./open-connection.ts";
+import { openSettings } from "./open-settings.ts";
 
 /**
  * Connects to a box: dials, verifies its host key, logs in. The connection is the caller's, who closes it; runners can
@@ -20,13 +21,13 @@ export async function connect(
   return prepareConnect(destination, options)(signal);
 }
 
-/** Checks everything that can be checked beforehand; what it gives then connects. */
+/** Checks everything that can be checked beforehand; what it gives then reads the configuration and connects. */
 export function prepareConnect(
   destination: Destination,
   options: ConnectOptions,
 ): (signal?: AbortSignal) => Promise<Connection> {
-  const target = parseDestination(destination);
+  parseDestination(destination);
   checkConnectOptions(options);
   checkPins(options.hostKeyFingerprints);
-  return (signal) => openConnection(target, options, signal);
+  return async (signal) => openSettings(await resolveSettings(destination, options, signal), signal);
 }

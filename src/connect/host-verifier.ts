@@ -31,7 +31,15 @@ export class HostVerifier {
     this.#target = target;
     this.#signal = signal;
     const { host, port } = target;
-    this.#question = { host, port, hostKeyFingerprints, strictHostKeyChecking, ...knownHostsFiles(options), signal };
+    const strict = strictHostKeyChecking === "accept-new" ? "accept-new" : "yes";
+    this.#question = {
+      host,
+      port,
+      hostKeyFingerprints,
+      strictHostKeyChecking: strict,
+      ...knownHostsFiles(options),
+      signal,
+    };
   }
 
   /** The algorithms to offer, in order: first those of the keys that are on record. */

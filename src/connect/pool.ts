@@ -5,10 +5,11 @@ import type { Connection } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import { within } from "../lifetime/deadline.ts";
 import { SharedAttempt } from "../lifetime/shared-attempt.ts";
+import { resolveSettings } from "./config/resolve-settings.ts";
 import { type ConnectOptions, checkConnectOptions, checkNumber } from "./connect-options.ts";
 import { type Destination, describeTarget, parseDestination, type Target } from "./destination.ts";
 import { checkPins } from "./host-key-pins.ts";
-import { openConnection } from "./open-connection.ts";
+import { openSettings } from "./open-settings.ts";
 import type { SshConnection } from "./ssh-connection.ts";
 
 const debug = createDebug("go-plugin-ssh:pool");
@@ -129,7 +130,7 @@ export class ConnectionPool implements AsyncDisposable {
     // would race with a connection that was just made, and drop it.
     const connection = await within(
       limits,
-      (over) => queue.add(() => openConnection(target, this.#options, over)),
+      (over) => queue.add(() => this.#connect(target, over)),
       (late) => late.close(),
     ).finally(() => {
       if (queue.size + queue.pending === 0) this.#handshakes.delete(box);
@@ -147,6 +148,10 @@ export class ConnectionPool implements AsyncDisposable {
       if (entry?.attempt.result === connection) this.#forget(key, entry);
     });
     return connection;
+  }
+
+  async #connect(target: Target, signal: AbortSignal): Promise<SshConnection> {
+    return openSettings(await resolveSettings(target, this.#options, signal), signal);
   }
 
   /** One lease less. With the last one, what never became a connection is forgotten, and what did begins to idle. */

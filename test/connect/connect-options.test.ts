@@ -40,7 +40,7 @@ const REFUSED: [options: object, says: RegExp][] = [
   [{ globalKnownHostsFile: 7 }, /`globalKnownHostsFile`/],
   [{ identityAgent: 7 }, /`identityAgent` must be a string/],
   [{ hostKeyAlias: ["box"] }, /`hostKeyAlias` must be a string/],
-  [{ strictHostKeyChecking: "no" }, /`strictHostKeyChecking` must be "yes" or "accept-new", not "no"/],
+  [{ strictHostKeyChecking: "no" }, /`strictHostKeyChecking` must be "yes", "ask" or "accept-new", not "no"/],
   [{ strictHostKeyChecking: false }, /not false/],
   [{ readyTimeout: 5 }, /There is no option "readyTimeout"/],
   [{ privateKey: "secret-xyzzy" }, /There is no option "privateKey"/],
