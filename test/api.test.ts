@@ -15,6 +15,7 @@ const PUBLIC = {
       "formatAddress",
       "parseAddress",
       "parseReattachConfig",
+      "readDestination",
     ],
     types: [
       "AddrTranslator",

@@ -3,6 +3,7 @@ import { type DemoBox, embeddedBox, ownBox } from "../demo/demo-box.ts";
 import { formatStep, type Step, type Tell } from "../demo/steps.ts";
 import { tellStory } from "../demo/story.ts";
 import { PluginError } from "../index.ts";
+import { addConnectionFlags, type ConnectionFlags, connectionFrom, givenConnectionFlags } from "./connection-flags.ts";
 import { interruption } from "./interruption.ts";
 
 /** The plugin that the demonstration sends to the box; the build puts it beside the executable. */
@@ -11,23 +12,20 @@ const PLUGIN_FILE = new URL("./demo-plugin.js", import.meta.url);
 /** Lines of the story are neither narrower nor wider, whatever the terminal. */
 const [NARROWEST, WIDEST] = [60, 100];
 
-interface DemoFlags {
+interface DemoFlags extends ConnectionFlags {
   to?: string;
-  identity?: string[];
-  acceptNew?: true;
   node?: string;
   json?: true;
 }
 
 /** `go-plugin-ssh demo`: shows a plugin behind an SSH connection, from the connection to its end. */
 export function demoCommand(): Command {
-  return new Command("demo")
+  const command = new Command("demo")
     .description("run a small plugin behind an SSH connection, call it, be called back by it, and end it")
     .option("--to <destination>", "a box of your own that has Node 20: user@host or ssh://user@host:port")
-    .option("-i, --identity <file...>", "with --to: private key files to log in with")
-    .option("--accept-new", "with --to: record and trust the key of a host that is seen for the first time")
     .option("--node <path>", 'with --to: the Node executable on the box (default: "node")')
-    .option("--json", "print each step as a line of JSON")
+    .option("--json", "print each step as a line of JSON");
+  return addConnectionFlags(command, "How to reach the box, with --to:")
     .addHelpText(
       "after",
       `
@@ -59,11 +57,8 @@ async function demo(flags: DemoFlags): Promise<void> {
 
 /** Refuses what would be ignored. */
 function checkFlags(flags: DemoFlags): void {
-  const { to, identity, acceptNew, node } = flags;
-  const [flag] = Object.entries({ "-i": identity, "--accept-new": acceptNew, "--node": node }).find(
-    ([, value]) => to === undefined && value !== undefined,
-  ) ?? [undefined];
-  if (flag !== undefined) {
+  const [flag] = [...givenConnectionFlags(flags), ...(flags.node === undefined ? [] : ["--node"])];
+  if (flags.to === undefined && flag !== undefined) {
     throw new PluginError("bad-options", `${flag} is of no use without --to.`, {
       hint: "Without --to, the demonstration makes its own server and its own key.",
     });
@@ -84,9 +79,9 @@ async function run(flags: DemoFlags, tell: Tell, signal: AbortSignal): Promise<v
   await tellStory(box, PLUGIN_FILE, tell, signal);
 }
 
-function userBox(destination: string, { identity, acceptNew, node = "node" }: DemoFlags): DemoBox {
-  const connect = { strictHostKeyChecking: acceptNew ? "accept-new" : "yes" } as const;
-  return ownBox(destination, identity ? { ...connect, identityFile: identity } : connect, node);
+function userBox(to: string, flags: DemoFlags): DemoBox {
+  const { destination, options } = connectionFrom(to, flags);
+  return ownBox(destination, options, flags.node ?? "node");
 }
 
 function tellAsJson(step: Step): void {

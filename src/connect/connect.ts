@@ -1,7 +1,7 @@
 import type { Connection } from "../contract/connection.ts";
 import { resolveSettings } from "./config/resolve-settings.ts";
 import { type ConnectOptions, checkConnectOptions } from "./connect-options.ts";
-import { type Destination, parseDestination } from "./destination.ts";
+import { type Destination, readDestination } from "./destination.ts";
 import { checkPins } from "./host-key-pins.ts";
 import { openSettings } from "./open-settings.ts";
 
@@ -26,7 +26,7 @@ export function prepareConnect(
   destination: Destination,
   options: ConnectOptions,
 ): (signal?: AbortSignal) => Promise<Connection> {
-  parseDestination(destination);
+  readDestination(destination);
   checkConnectOptions(options);
   checkPins(options.hostKeyFingerprints);
   return async (signal) => openSettings(await resolveSettings(destination, options, signal), signal);

@@ -2,9 +2,9 @@ import { isIPv6 } from "node:net";
 import { userInfo } from "node:os";
 import { PluginError } from "../contract/errors.ts";
 
-/** A box and a login, in parts. What is left out has OpenSSH's default. */
+/** A box and a login, in parts. What is left out is taken from the OpenSSH configuration, and then as told here. */
 export interface DestinationParts {
-  /** Name or address, an IPv6 address without brackets. */
+  /** Name or address, an IPv6 address without brackets, or an alias of the configuration. */
   host: string;
   /** @default 22 */
   port?: number;
@@ -30,22 +30,36 @@ const HOST_NAME = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}._-]*$/u;
 const USER_NAME = /^[^\s\p{Cc}:-][^\s\p{Cc}:]*$/u;
 
 /**
- * Reads a destination as `ssh` does.
+ * Reads a destination as `ssh` does: the parts that it names, and no others.
  *
  * @throws {PluginError} `bad-options` for what is no destination, and for a password in it, which is not repeated
  */
-export function parseDestination(destination: Destination): Target {
+export function readDestination(destination: Destination): DestinationParts {
   const parts = typeof destination === "string" ? parseText(destination) : destination;
   if (typeof parts !== "object" || parts === null) refuse("The destination must be a string or an object.");
-  const { host, port = 22, user = ownName(), ...others } = parts;
+  const { host, port, user, ...others } = parts;
   const [other] = Object.keys(others);
   if (other !== undefined) refuse(`A destination has no ${JSON.stringify(other)}.`);
   if (typeof host !== "string" || !(HOST_NAME.test(host) || isIPv6(host))) {
     refuse(`${quoted(host)} is not a host name or an address.`);
   }
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) refuse(`${quoted(port)} is not a port.`);
+  if (port !== undefined && (!Number.isInteger(port) || port < 1 || port > 65_535)) {
+    refuse(`${quoted(port)} is not a port.`);
+  }
   if (typeof user === "string" && user.includes(":")) refusePassword();
-  if (typeof user !== "string" || !USER_NAME.test(user)) refuse(`${quoted(user)} is not a user name.`);
+  if (user !== undefined && (typeof user !== "string" || !USER_NAME.test(user))) {
+    refuse(`${quoted(user)} is not a user name.`);
+  }
+  return { host, ...(port !== undefined && { port }), ...(user !== undefined && { user }) };
+}
+
+/**
+ * As {@link readDestination}, with OpenSSH's defaults for what is left out.
+ *
+ * @throws {PluginError} `bad-options`
+ */
+export function parseDestination(destination: Destination): Target {
+  const { host, port = 22, user = ownName() } = readDestination(destination);
   return { host, port, user };
 }
 
@@ -96,8 +110,12 @@ function decode(text: string): string {
   }
 }
 
-/** The account that runs this process; in a container it may have a number only. */
-function ownName(): string {
+/**
+ * The account that runs this process; in a container it may have a number only.
+ *
+ * @throws {PluginError} `bad-options`
+ */
+export function ownName(): string {
   try {
     return userInfo().username;
   } catch {

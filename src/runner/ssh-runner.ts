@@ -1,6 +1,6 @@
 import { prepareConnect } from "../connect/connect.ts";
 import { type ConnectOptions, isConnectOption } from "../connect/connect-options.ts";
-import { type Destination, parseDestination } from "../connect/destination.ts";
+import { type Destination, readDestination } from "../connect/destination.ts";
 import type { ConnectionPool } from "../connect/pool.ts";
 import type { Address } from "../contract/address.ts";
 import type { Connection } from "../contract/connection.ts";
@@ -82,9 +82,9 @@ function boxOpener(options: SshRunnerOptions): (signal: AbortSignal) => Promise<
     const set = Object.keys(options).find(isConnectOption);
     if (set) refuseTogether(set, "pool", "Give it to the pool's constructor.");
     const shared = options.pool;
-    const target = parseDestination(options.destination);
+    const parts = readDestination(options.destination);
     return async (signal) => {
-      const lease = await shared.lease(target, signal);
+      const lease = await shared.lease(parts, signal);
       return sshBox(lease.connection, forward, async () => lease.release());
     };
   }
