@@ -27,7 +27,7 @@ export function lowerCase(text: string): string {
 }
 
 /** Whether `pattern` covers all of `text`. Only the last `*` is ever tried again, so no pattern takes long. */
-function matchesPattern(text: string, pattern: string): boolean {
+export function matchesPattern(text: string, pattern: string): boolean {
   let at = 0;
   let next = 0;
   let star = -1;
