@@ -68,6 +68,12 @@ export function describeTarget({ host, port, user }: Target): string {
   return `${user}@${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
+/** An `ssh://` URL, which {@link readDestination} reads as the same parts. */
+export function destinationUrl({ host, port, user }: DestinationParts): string {
+  const login = user === undefined ? "" : `${encodeURIComponent(user)}@`;
+  return `ssh://${login}${host.includes(":") ? `[${host}]` : host}${port === undefined ? "" : `:${port}`}`;
+}
+
 function parseText(text: string): DestinationParts {
   const [, scheme, rest = text] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
   if (scheme !== undefined && scheme.toLowerCase() !== "ssh")

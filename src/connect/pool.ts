@@ -7,7 +7,7 @@ import { within } from "../lifetime/deadline.ts";
 import { SharedAttempt } from "../lifetime/shared-attempt.ts";
 import { resolveSettings } from "./config/resolve-settings.ts";
 import { type ConnectOptions, checkConnectOptions, checkNumber } from "./connect-options.ts";
-import { type Destination, describeTarget, parseDestination, type Target } from "./destination.ts";
+import { type Destination, type DestinationParts, readDestination } from "./destination.ts";
 import { checkPins } from "./host-key-pins.ts";
 import { openSettings } from "./open-settings.ts";
 import type { SshConnection } from "./ssh-connection.ts";
@@ -76,9 +76,9 @@ export class ConnectionPool implements AsyncDisposable {
    * @throws {PluginError} what connecting threw, or `closed` if the pool was closed
    */
   async lease(destination: Destination, signal?: AbortSignal): Promise<Lease> {
-    const target = parseDestination(destination);
+    const target = readDestination(destination);
     this.#throwIfClosed();
-    const key = describeTarget(target);
+    const key = describeParts(target);
     const entry = this.#entry(key, target);
     entry.leases += 1;
     clearTimeout(entry.idle);
@@ -108,7 +108,7 @@ export class ConnectionPool implements AsyncDisposable {
     return this.close();
   }
 
-  #entry(key: string, target: Target): Entry {
+  #entry(key: string, target: DestinationParts): Entry {
     const known = this.#entries.get(key);
     // One that has failed may still be here, for those who have not heard of it yet.
     if (known?.attempt.usable) return known;
@@ -121,8 +121,8 @@ export class ConnectionPool implements AsyncDisposable {
     return entry;
   }
 
-  async #open(key: string, target: Target, signal: AbortSignal): Promise<SshConnection> {
-    const box = `${target.host}:${target.port}`;
+  async #open(key: string, target: DestinationParts, signal: AbortSignal): Promise<SshConnection> {
+    const box = `${target.host}:${target.port ?? ""}`;
     const queue = this.#handshakes.get(box) ?? new PQueue({ concurrency: HANDSHAKES_PER_BOX });
     this.#handshakes.set(box, queue);
     const limits = { signal, until: [this.#ending.signal] };
@@ -150,7 +150,7 @@ export class ConnectionPool implements AsyncDisposable {
     return connection;
   }
 
-  async #connect(target: Target, signal: AbortSignal): Promise<SshConnection> {
+  async #connect(target: DestinationParts, signal: AbortSignal): Promise<SshConnection> {
     return openSettings(await resolveSettings(target, this.#options, signal), signal);
   }
 
@@ -188,4 +188,9 @@ export class ConnectionPool implements AsyncDisposable {
     for (const [key, entry] of this.#entries) this.#forget(key, entry);
     await Promise.all([...this.#connections].map((connection) => connection.close()));
   }
+}
+
+/** A destination as a key of a map: the same parts, given in whatever form, are the same text. */
+function describeParts({ host, port, user }: DestinationParts): string {
+  return JSON.stringify([user, host, port]);
 }

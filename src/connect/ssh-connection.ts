@@ -23,6 +23,7 @@ const GOODBYE_MS = 1_000;
 /** A {@link Connection} over one ssh2 client that is ready. */
 export class SshConnection implements Connection {
   readonly name: string;
+  destination: string | undefined;
   readonly #client: Client;
   readonly #socket: Socket;
   readonly #target: Target;

@@ -32,6 +32,11 @@ export interface Listener {
 export interface Connection extends AsyncDisposable {
   /** Who is connected to whom, for messages: `user@host:port`. */
   readonly name: string;
+  /**
+   * Where to connect in order to find the box again: a URL with the name that was asked for, which the OpenSSH
+   * configuration may know more about. @default ssh:// and {@link name}
+   */
+  readonly destination?: string | undefined;
   /** Aborts when the connection is no longer usable; its reason is a `PluginError`, `connection-lost` or `closed`. */
   readonly lost: AbortSignal;
   /** Starts `command` through the login shell, without a PTY. Aborting `signal` gives up starting, no more. */

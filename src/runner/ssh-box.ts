@@ -18,7 +18,7 @@ export function sshBox(connection: Connection, options: SshBoxOptions, close: ()
   const exec: Exec = (command, signal) => connection.exec(command, signal);
   return {
     name: `ssh://${connection.name}`,
-    destination: `ssh://${connection.name}`,
+    destination: connection.destination ?? `ssh://${connection.name}`,
     lost: connection.lost,
     exec,
     translator: (report) => sshTranslator(connection, exec, report, options),
