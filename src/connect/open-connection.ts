@@ -1,17 +1,21 @@
-import { connect as connectSocket, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import createDebug from "debug";
-import ssh2, { type AuthHandlerMiddleware, type ServerHostKeyAlgorithm } from "ssh2";
+import ssh2, { type Algorithms, type AuthHandlerMiddleware } from "ssh2";
 import { PluginError } from "../contract/errors.ts";
 import { throwIfAborted, within } from "../lifetime/deadline.ts";
 import { later } from "../lifetime/later.ts";
-import type { ConnectOptions } from "./connect-options.ts";
+import { transportAlgorithms } from "./algorithms.ts";
 import { Credentials } from "./credentials.ts";
-import { describeTarget, type Target } from "./destination.ts";
+import { describeTarget } from "./destination.ts";
 import { Greeting } from "./greeting.ts";
 import { HostVerifier } from "./host-verifier.ts";
 import { PausableTimer } from "./pausable-timer.ts";
+import type { Settings } from "./settings.ts";
 import { SshConnection } from "./ssh-connection.ts";
-import { connectionError, connectTimeout, type Phase, type VendorError } from "./ssh2-errors.ts";
+import { connectionError, connectTimeout, type Phase, type Step, type VendorError } from "./ssh2-errors.ts";
+import type { Errand, OpenHop } from "./way/errand.ts";
+import { openWay } from "./way/open-way.ts";
+import type { Way } from "./way/way.ts";
 
 const debug = createDebug("go-plugin-ssh:connect");
 
@@ -20,20 +24,24 @@ const SERVER_ALIVE_INTERVAL_MS = 15_000;
 const SERVER_ALIVE_COUNT_MAX = 3;
 
 /**
- * Connects to a box: dials, verifies its host key, logs in.
+ * Connects to a box: finds a way to it, verifies its host key, logs in.
  *
+ * @param openHop connects to the jump hosts on the way
+ * @param errand what it is for, if it is a jump host itself
  * @throws {PluginError} `connect-failed`, `box-refused`, `host-key-unknown`, `host-key-changed`, `host-key-revoked`,
- *   `auth-failed`, `config-error`, `timeout` or `aborted`; whatever was opened is closed then
+ *   `auth-failed`, `config-error`, `timeout` or `aborted`, of a jump host too, and `forward-forbidden` of one; whatever
+ *   was opened is closed then
  */
 export async function openConnection(
-  target: Target,
-  options: ConnectOptions,
+  settings: Settings,
+  openHop: OpenHop,
   signal?: AbortSignal,
+  errand?: Errand,
 ): Promise<SshConnection> {
   return within(
     { signal },
     async (over) => {
-      const attempt = new Attempt(target, options, over);
+      const attempt = new Attempt(settings, openHop, over, errand);
       return attempt.run();
     },
     (connection) => connection.close(),
@@ -42,28 +50,35 @@ export async function openConnection(
 
 /** One attempt to connect, from the first packet to `ready`. */
 class Attempt {
-  readonly #target: Target;
-  readonly #options: ConnectOptions;
+  readonly #settings: Settings;
+  readonly #openHop: OpenHop;
   readonly #over: AbortSignal;
+  readonly #errand: Errand | undefined;
   readonly #client = new ssh2.Client();
   readonly #outcome = later<SshConnection>();
   readonly #timer: PausableTimer;
   readonly #greeting = new Greeting();
   readonly #verifier: HostVerifier;
   readonly #credentials: Credentials;
+  #way: Way | undefined;
   #phase: Phase = "dialling";
+  /** Where the whole stands, which may be at a jump host. */
+  #last: Step;
 
-  constructor(target: Target, options: ConnectOptions, over: AbortSignal) {
+  constructor(settings: Settings, openHop: OpenHop, over: AbortSignal, errand: Errand | undefined) {
+    const { target, options } = settings;
     const { connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
-    this.#target = target;
-    this.#options = options;
+    this.#settings = settings;
+    this.#openHop = openHop;
     this.#over = over;
+    this.#errand = errand;
+    this.#last = { phase: this.#phase, target };
     this.#verifier = new HostVerifier(target, options, over);
     const ask = <T>(question: (signal: AbortSignal) => Promise<T> | T) =>
       this.#timer.pausedDuring(() => question(over));
     this.#credentials = new Credentials(target, options, ask, over);
     this.#timer = new PausableTimer(connectTimeoutMs, () => {
-      this.#outcome.reject(connectTimeout(connectTimeoutMs, this.#phase, target));
+      this.#fail(connectTimeout(connectTimeoutMs, this.#last, target));
     });
   }
 
@@ -71,49 +86,75 @@ class Attempt {
     const giveUp = () => this.#outcome.reject(new PluginError("aborted", "The connecting was given up."));
     this.#over.addEventListener("abort", giveUp, { once: true });
     try {
-      const algorithms = await this.#verifier.algorithms();
+      const chosen = transportAlgorithms(this.#settings.options, (text) => this.#notice(text));
+      const serverHostKey = await this.#verifier.algorithms();
       throwIfAborted(this.#over);
-      return await this.#connect(algorithms);
+      return await this.#connect({ serverHostKey, ...chosen });
     } finally {
       this.#timer.stop();
       this.#over.removeEventListener("abort", giveUp);
     }
   }
 
-  async #connect(algorithms: ServerHostKeyAlgorithm[]): Promise<SshConnection> {
+  async #connect(algorithms: Algorithms): Promise<SshConnection> {
     const started = performance.now();
-    const { host, port } = this.#target;
-    // Nagle's algorithm would hold each small packet back for 40 ms; told to the socket at once, it costs no round trip.
-    const socket = connectSocket({ host, port, noDelay: true, keepAlive: true });
+    const name = describeTarget(this.#settings.target);
+    const way = await this.#openWay();
     try {
-      this.#listen(socket);
-      this.#client.connect(this.#config(socket, algorithms));
+      this.#way = way;
+      this.#listen(way);
+      this.#client.connect(this.#config(way.stream, algorithms));
       const connection = await this.#outcome.promise;
-      debug("%s ready after %d ms", describeTarget(this.#target), Math.round(performance.now() - started));
+      debug("%s ready after %d ms", name, Math.round(performance.now() - started));
       return connection;
     } catch (failure) {
       this.#client.on("error", () => {});
       this.#client.end();
-      socket.on("error", () => {}).destroy();
+      void way.close();
       throw failure;
     }
   }
 
-  #listen(socket: Socket): void {
-    const client = this.#client;
-    const enter = (phase: Phase) => {
-      this.#phase = phase;
+  /** The way to the server. The deadline, which may pass meanwhile, ends it too. */
+  #openWay(): Promise<Way> {
+    const errand: Errand = {
+      towards: [...(this.#errand?.towards ?? []), this.#settings.target],
+      entered: (step) => this.#at(step),
+      pausedDuring: (task) => this.#timer.pausedDuring(task),
     };
-    socket.once("connect", () => enter("banner"));
+    const late = new AbortController();
+    this.#outcome.promise.catch((reason) => late.abort(reason));
+    return within(
+      { until: [late.signal] },
+      (over) => openWay(this.#settings, this.#openHop, errand, over),
+      (way) => way.close(),
+    );
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase;
+    this.#at({ phase, target: this.#settings.target });
+  }
+
+  #at(step: Step): void {
+    this.#last = step;
+    this.#errand?.entered(step);
+  }
+
+  #listen(way: Way): void {
+    const { stream } = way;
+    const client = this.#client;
+    const { target } = this.#settings;
+    this.#enter("banner");
     const onData = (chunk: Buffer) => {
       if (!this.#greeting.push(chunk)) return;
-      socket.off("data", onData);
-      enter("key exchange");
+      stream.off("data", onData);
+      this.#enter("key exchange");
     };
-    socket.on("data", onData);
+    stream.on("data", onData);
     client.on("handshake", (negotiated) => {
-      debug("%s: %s, %s", describeTarget(this.#target), negotiated.kex, negotiated.cs.cipher);
-      if (this.#phase === "key exchange") enter("authentication");
+      debug("%s: %s, %s", describeTarget(target), negotiated.kex, negotiated.cs.cipher);
+      if (this.#phase === "key exchange") this.#enter("authentication");
     });
     client.on("change password", () => {
       this.#credentials.note("the password has expired, and the server wants a new one");
@@ -124,17 +165,28 @@ class Attempt {
     client.on("error", onError);
     client.on("close", onClose);
     client.once("ready", () => {
-      enter("ready");
+      this.#enter("ready");
       client.off("error", onError);
       client.off("close", onClose);
-      this.#outcome.resolve(new SshConnection(client, socket, this.#target));
+      this.#outcome.resolve(new SshConnection(client, way, target));
     });
   }
 
   #onError(failure: VendorError): void {
     // An agent that fails is one attempt less, not the end.
     if (failure.level === "agent") this.#credentials.note(`the agent failed (${failure.message})`);
-    else this.#outcome.reject(this.#errorFor(failure));
+    else this.#fail(this.#errorFor(failure));
+  }
+
+  #fail(failure: PluginError): void {
+    this.#outcome.reject(this.#way?.explain(failure) ?? failure);
+  }
+
+  /** Says what is done otherwise than the caller wanted. */
+  #notice(text: string): void {
+    const { onNotice } = this.#settings.options;
+    if (onNotice) onNotice(text);
+    else debug("%s: %s", describeTarget(this.#settings.target), text);
   }
 
   #errorFor(failure: VendorError): PluginError {
@@ -142,12 +194,12 @@ class Attempt {
     // The server's own word for why it ends the connection (RFC 4253 §11.1).
     const disconnected = typeof failure.code === "number";
     if (this.#phase === "authentication" && disconnected) return this.#credentials.error(failure, failure.message);
-    return connectionError(failure, this.#phase, this.#target, this.#greeting.toString());
+    return connectionError(failure, this.#phase, this.#settings.target, this.#greeting.toString());
   }
 
-  #config(sock: Socket, serverHostKey: ServerHostKeyAlgorithm[]) {
+  #config(sock: Duplex, algorithms: Algorithms) {
     const { serverAliveIntervalMs = SERVER_ALIVE_INTERVAL_MS, serverAliveCountMax = SERVER_ALIVE_COUNT_MAX } =
-      this.#options;
+      this.#settings.options;
     const fail = (failure: unknown) => this.#outcome.reject(failure);
     const authHandler: AuthHandlerMiddleware = (allowed, _partial, next) => {
       const offered = this.#credentials.next(allowed ?? undefined);
@@ -155,7 +207,7 @@ class Attempt {
     };
     return {
       sock,
-      username: this.#target.user,
+      username: this.#settings.target.user,
       authHandler,
       hostVerifier: (key: Buffer, answer: (trusted: boolean) => void) => {
         // An answer that comes later lets ssh2 send data amid an exchange of keys, and the server takes it for garbage.
@@ -169,7 +221,7 @@ class Attempt {
           .then(() => answer(true), refuse)
           .catch(fail);
       },
-      algorithms: { serverHostKey },
+      algorithms,
       // The server's answers tell what it can do, not its name.
       strictVendor: false,
       readyTimeout: 0,

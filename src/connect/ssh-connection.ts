@@ -1,5 +1,4 @@
 import { setMaxListeners } from "node:events";
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import createDebug from "debug";
 import type { Client } from "ssh2";
@@ -12,6 +11,7 @@ import { describeTarget, type Target } from "./destination.ts";
 import { execChannel } from "./exec-channel.ts";
 import { Sessions } from "./sessions.ts";
 import { connectionError, execError, streamError, type VendorError } from "./ssh2-errors.ts";
+import type { Way } from "./way/way.ts";
 
 const debug = createDebug("go-plugin-ssh:connect");
 
@@ -25,7 +25,7 @@ export class SshConnection implements Connection {
   readonly name: string;
   destination: string | undefined;
   readonly #client: Client;
-  readonly #socket: Socket;
+  readonly #way: Way;
   readonly #target: Target;
   readonly #lost = new AbortController();
   readonly #listeners: BoxListeners;
@@ -33,10 +33,10 @@ export class SshConnection implements Connection {
   readonly #closed: Promise<void>;
   #failure: PluginError | undefined;
 
-  constructor(client: Client, socket: Socket, target: Target) {
+  constructor(client: Client, way: Way, target: Target) {
     this.name = describeTarget(target);
     this.#client = client;
-    this.#socket = socket;
+    this.#way = way;
     this.#target = target;
     this.#listeners = new BoxListeners(client);
     // One listener for each stream that uses the connection is no leak.
@@ -46,10 +46,12 @@ export class SshConnection implements Connection {
       debug("%s: %s", this.name, failure.message);
       this.#failure ??= connectionError(failure as VendorError, "ready", target);
     });
+    way.broken?.addEventListener("abort", () => this.#lose(way.broken?.reason as PluginError), { once: true });
     this.#closed = new Promise((resolve) => {
       client.on("close", () => {
-        this.#lose(this.#failure ?? connectionError(new Error("the server closed it"), "ready", target));
-        resolve();
+        const failure = this.#failure ?? connectionError(new Error("the server closed it"), "ready", target);
+        this.#lose(way.explain(failure));
+        resolve(way.close());
       });
     });
   }
@@ -95,14 +97,13 @@ export class SshConnection implements Connection {
 
   /** Keeps the process alive for this connection, or lets the process end although it is open. */
   hold(keepAlive: boolean): void {
-    if (keepAlive) this.#socket.ref();
-    else this.#socket.unref();
+    this.#way.hold(keepAlive);
   }
 
   async close(): Promise<void> {
     this.#lose(new PluginError("closed", `The connection to ${this.name} was closed.`));
     this.#client.end();
-    const timer = setTimeout(() => this.#socket.destroy(), GOODBYE_MS);
+    const timer = setTimeout(() => this.#way.stream.destroy(), GOODBYE_MS);
     await this.#closed;
     clearTimeout(timer);
   }

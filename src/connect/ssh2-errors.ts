@@ -14,6 +14,12 @@ export interface VendorError extends Error {
 /** How far a connection has come: ssh2 calls different failures by one name, and the phase tells them apart. */
 export type Phase = "dialling" | "banner" | "key exchange" | "authentication" | "ready";
 
+/** How far which connection has come: on the way through jump hosts there are several. */
+export interface Step {
+  readonly phase: Phase;
+  readonly target: Target;
+}
+
 const TIMEOUT_HINT =
   "A firewall may drop the packets silently, or the server is overloaded; `connectTimeoutMs` sets the limit.";
 const MAX_STARTUPS =
@@ -93,15 +99,18 @@ function messageOf(failure: VendorError): string {
   return harmless(failure.message || errors.map(({ message }) => message).join("; ") || String(failure.code));
 }
 
-/** The error for a connection that did not become ready in time. */
-export function connectTimeout(timeoutMs: number, phase: Phase, target: Target): PluginError {
-  return new PluginError(
-    "connect-failed",
-    `${describeTarget(target)} did not get past ${phase} within ${timeoutMs} ms.`,
-    {
-      hint: TIMEOUT_HINT,
-    },
-  );
+/**
+ * The error for a connection that did not become ready in time.
+ *
+ * @param last how far it came, or a jump host on the way to it
+ */
+export function connectTimeout(timeoutMs: number, last: Step, target: Target): PluginError {
+  const [name, stuck] = [describeTarget(target), describeTarget(last.target)];
+  const way = name === stuck ? "" : ` The jump host ${stuck} on the way to it did not get past ${last.phase}.`;
+  const what = way === "" ? `get past ${last.phase}` : "become ready";
+  return new PluginError("connect-failed", `${name} did not ${what} within ${timeoutMs} ms.${way}`, {
+    hint: TIMEOUT_HINT,
+  });
 }
 
 /** The error for a command that the server would not start. */

@@ -59,11 +59,18 @@ test("no text at all: the code is told", () => {
 test.each<Phase>(["dialling", "banner", "key exchange", "authentication"])(
   "a deadline names the phase: %s",
   (phase) => {
-    const error = connectTimeout(7, phase, target);
+    const error = connectTimeout(7, { phase, target }, target);
     expect(error).toMatchObject({ code: "connect-failed" });
     expect(error.message).toContain(`ann@box:22 did not get past ${phase} within 7 ms.`);
   },
 );
+
+test("a deadline that passed at a jump host names it", () => {
+  const hop = { host: "hop", port: 23, user: "bob" };
+  const error = connectTimeout(7, { phase: "banner", target: hop }, target);
+  expect(error.message).toContain("ann@box:22 did not become ready within 7 ms.");
+  expect(error.message).toContain("The jump host bob@hop:23 on the way to it did not get past banner.");
+});
 
 describe("a command that was not started", () => {
   test.each<[VendorError, RegExp]>([
