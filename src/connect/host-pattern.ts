@@ -26,8 +26,8 @@ export function lowerCase(text: string): string {
   return text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase());
 }
 
-/** Whether `pattern` covers all of `text`. Only the last `*` is ever tried again, so no pattern takes long. */
-function matchesPattern(text: string, pattern: string): boolean {
+/** Whether `pattern`, with `*` and `?`, covers all of `text`. Only the last `*` is ever tried again, so no pattern takes long. */
+export function matchesPattern(text: string, pattern: string): boolean {
   let at = 0;
   let next = 0;
   let star = -1;
