@@ -50,7 +50,9 @@ export class AskedAnswers {
   readonly #fail: (failure: unknown) => void;
   #attempts = 0;
   #isSpent = false;
-  #previous: readonly string[] | undefined;
+  /** What was answered in this attempt, and in the one before. */
+  #given: string[] = [];
+  #previous: string[] | undefined;
 
   /** @param fail told what the callback throws, because it is called after {@link next} */
   constructor(
@@ -66,8 +68,10 @@ export class AskedAnswers {
   /** One more attempt; `undefined` if it would go as the last one. */
   async next(): Promise<AnyAuthMethod | undefined> {
     const { target, tries, note } = this.#context;
-    if (this.#attempts === tries || this.#isSpent) return undefined;
+    if (this.#attempts === tries || this.#isSpent || same(this.#given, this.#previous)) return undefined;
     this.#attempts += 1;
+    if (this.#attempts > 1) this.#previous = this.#given;
+    this.#given = [];
     // Until a question comes there is no reason to come back.
     this.#isSpent = true;
     note(`keyboard-interactive${attempt(this.#attempts)}`);
@@ -91,8 +95,8 @@ export class AskedAnswers {
     try {
       const given: unknown = await ask((over) => this.#callback({ ...question, signal: over }));
       if (given !== undefined) answers = checked(given);
-      this.#isSpent = given === undefined || same(answers, this.#previous);
-      this.#previous = answers;
+      this.#isSpent = given === undefined;
+      this.#given.push(...answers);
     } catch (failure) {
       this.#fail(failure);
     }
