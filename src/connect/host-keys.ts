@@ -71,7 +71,9 @@ async function confirmInTurn(question: HostKeyQuestion, file: string, signal: Ab
     if (await isTrusted(question, signal)) return;
     const asked = { host, port, type: hostKeyType(key), fingerprint: fingerprint(key), file };
     // Nobody waits for an answer that comes after the end.
-    const isRight = await within({ signal }, async () => question.confirm?.(asked));
+    const isRight = await within({ signal }, async () => question.confirm?.(asked)).catch((failure: unknown) => {
+      throw failure instanceof PluginError ? failure : declinedHostKey(question, failure);
+    });
     if (isRight !== true) throw declinedHostKey(question);
     await recordInTurn(question, file, signal);
   });
