@@ -2,8 +2,9 @@ import { Command } from "commander";
 import { type DemoBox, embeddedBox, ownBox } from "../demo/demo-box.ts";
 import { formatStep, type Step, type Tell } from "../demo/steps.ts";
 import { tellStory } from "../demo/story.ts";
-import { PluginError } from "../index.ts";
+import { type ConnectOptions, PluginError } from "../index.ts";
 import { interruption } from "./interruption.ts";
+import { promptOptions } from "./prompts.ts";
 
 /** The plugin that the demonstration sends to the box; the build puts it beside the executable. */
 const PLUGIN_FILE = new URL("./demo-plugin.js", import.meta.url);
@@ -85,8 +86,12 @@ async function run(flags: DemoFlags, tell: Tell, signal: AbortSignal): Promise<v
 }
 
 function userBox(destination: string, { identity, acceptNew, node = "node" }: DemoFlags): DemoBox {
-  const connect = { strictHostKeyChecking: acceptNew ? "accept-new" : "yes" } as const;
-  return ownBox(destination, identity ? { ...connect, identityFile: identity } : connect, node);
+  const connect: ConnectOptions = {
+    ...promptOptions(),
+    ...(acceptNew && { strictHostKeyChecking: "accept-new" }),
+    ...(identity && { identityFile: identity }),
+  };
+  return ownBox(destination, connect, node);
 }
 
 function tellAsJson(step: Step): void {

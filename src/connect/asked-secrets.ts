@@ -68,6 +68,7 @@ export class AskedAnswers {
   /** One more attempt; `undefined` if it would go as the last one. */
   async next(): Promise<AnyAuthMethod | undefined> {
     const { target, tries, note } = this.#context;
+    const { user, host } = target;
     if (this.#attempts === tries || this.#isSpent || same(this.#given, this.#previous)) return undefined;
     this.#attempts += 1;
     if (this.#attempts > 1) this.#previous = this.#given;
@@ -77,10 +78,10 @@ export class AskedAnswers {
     note(`keyboard-interactive${attempt(this.#attempts)}`);
     return {
       type: "keyboard-interactive",
-      username: target.user,
+      username: user,
       prompt: (name, instructions, _language, prompts, finish) => {
         const questions = prompts.map(({ prompt, echo }) => ({ prompt, echo: echo ?? false }));
-        void this.#answer({ name, instructions, prompts: questions }, finish);
+        void this.#answer({ user, host, name, instructions, prompts: questions }, finish);
       },
     };
   }
