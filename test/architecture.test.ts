@@ -14,7 +14,7 @@ const DOORS: Record<string, readonly string[]> = {
   ...Object.fromEntries(ROOMS.map((room) => [room, ["contract", "lifetime"]])),
   runner: ["contract", "lifetime", "connect", "exec", "translate"],
   client: ["contract", "lifetime", "handshake", "dial"],
-  cli: [...ENTRY_POINTS, "demo", "package.json"],
+  cli: [...ENTRY_POINTS, "lifetime", "demo", "package.json"],
   shim: [...ENTRY_POINTS, "demo"],
   demo: [...ENTRY_POINTS, "contract", "lifetime", ...ROOMS, "runner", "client"],
 };

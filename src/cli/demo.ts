@@ -5,6 +5,7 @@ import { tellStory } from "../demo/story.ts";
 import { PluginError } from "../index.ts";
 import { addConnectionFlags, type ConnectionFlags, connectionFrom, givenConnectionFlags } from "./connection-flags.ts";
 import { interruption } from "./interruption.ts";
+import { promptOptions } from "./prompts.ts";
 
 /** The plugin that the demonstration sends to the box; the build puts it beside the executable. */
 const PLUGIN_FILE = new URL("./demo-plugin.js", import.meta.url);
@@ -81,7 +82,7 @@ async function run(flags: DemoFlags, tell: Tell, signal: AbortSignal): Promise<v
 
 function userBox(to: string, flags: DemoFlags): DemoBox {
   const { destination, options } = connectionFrom(to, flags);
-  return ownBox(destination, options, flags.node ?? "node");
+  return ownBox(destination, { ...promptOptions(), ...options }, flags.node ?? "node");
 }
 
 function tellAsJson(step: Step): void {

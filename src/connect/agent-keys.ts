@@ -8,36 +8,48 @@ import ssh2, {
 } from "ssh2";
 import { PluginError } from "../contract/errors.ts";
 import { within } from "../lifetime/deadline.ts";
+import { namedAfter, type SignatureAlgorithm } from "./signature-algorithm.ts";
 
 /** An agent lists its keys at once, or it hangs. */
 const AGENT_MS = 10_000;
 
-/** Gives ssh2 the keys that were chosen, in their order, and leaves signing to the agent that holds them. */
-export class ChosenKeys extends ssh2.BaseAgent<ParsedKey> {
+/** Gives ssh2 one key of an agent, and leaves signing to the agent that holds it. */
+export class OfferedByAgent extends ssh2.BaseAgent<ParsedKey> {
   readonly #agent: BaseAgent;
-  readonly #keys: ParsedKey[];
+  readonly #key: ParsedKey;
+  readonly #algorithm: SignatureAlgorithm | undefined;
   readonly #signal: AbortSignal;
+  #hasSigned = false;
 
-  constructor(agent: BaseAgent, keys: ParsedKey[], signal: AbortSignal) {
+  /** @param algorithm the only one to sign with; `undefined`: ssh2 chooses */
+  constructor(agent: BaseAgent, key: ParsedKey, algorithm: SignatureAlgorithm | undefined, signal: AbortSignal) {
     super();
     this.#agent = agent;
-    this.#keys = keys;
+    this.#key = key;
+    this.#algorithm = algorithm;
     this.#signal = signal;
   }
 
+  /** Whether the server wanted a signature, which it does for a key that opens the account, and got it. */
+  get hasSigned(): boolean {
+    return this.#hasSigned;
+  }
+
   override getIdentities(callback: (failure: Error | null | undefined, keys?: ParsedKey[]) => void): void {
-    callback(null, this.#keys);
+    callback(null, [this.#algorithm ? namedAfter(this.#algorithm, this.#key) : this.#key]);
   }
 
   override sign(
-    key: ParsedKey,
+    _key: ParsedKey,
     data: Buffer,
     optionsOrCallback: SigningRequestOptions | SignCallback,
     callback?: SignCallback,
   ): void {
     const [options, answer] =
       typeof optionsOrCallback === "function" ? [{}, optionsOrCallback] : [optionsOrCallback, callback];
-    this.#agent.sign(key, data, options, (failure, signature) => {
+    const { hash = options.hash } = this.#algorithm ?? {};
+    this.#agent.sign(this.#key, data, hash ? { hash } : {}, (failure, signature) => {
+      if (signature) this.#hasSigned = true;
       // After the end ssh2 would go on and offer the next key.
       if (!this.#signal.aborted) answer?.(failure, signature);
     });
@@ -54,7 +66,7 @@ export async function agentKeys(
   socket: string,
   preferred: readonly Buffer[],
   signal: AbortSignal,
-): Promise<{ agent: ChosenKeys; keys: ParsedKey[] }> {
+): Promise<{ agent: BaseAgent; keys: ParsedKey[] }> {
   const agent = ssh2.createAgent(socket);
   const onTimeout = () => new PluginError("timeout", `It did not list its keys within ${AGENT_MS} ms.`);
   const keys = await within({ signal, timeoutMs: AGENT_MS, onTimeout }, (over) => {
@@ -62,7 +74,7 @@ export async function agentKeys(
   });
   const rank = (key: ParsedKey) => (preferred.some((blob) => blob.equals(key.getPublicSSH())) ? 0 : 1);
   keys.sort((a, b) => rank(a) - rank(b));
-  return { agent: new ChosenKeys(withStreamsUntil(agent, signal), keys, signal), keys };
+  return { agent: withStreamsUntil(agent, signal), keys };
 }
 
 /** The agent, whose connections are closed when `signal` aborts: ssh2 keeps them while the agent does not answer. */

@@ -95,6 +95,8 @@ export interface ConnectOptions {
   }) => Promise<string | undefined> | string | undefined;
   /** Asked what the server asks. `undefined` as answer: give up. */
   keyboardInteractive?: (question: {
+    user: string;
+    host: string;
     name: string;
     instructions: string;
     prompts: readonly KeyboardInteractivePrompt[];

@@ -1,12 +1,13 @@
 import createDebug from "debug";
-import type { AnyAuthMethod, ParsedKey } from "ssh2";
+import type { AnyAuthMethod } from "ssh2";
 import { PluginError } from "../contract/errors.ts";
 import { harmless } from "../lifetime/tail.ts";
-import { agentKeys } from "./agent-keys.ts";
+import type { AskPerson } from "./ask-person.ts";
+import { AskedAnswers, AskedPassword } from "./asked-secrets.ts";
+import { type AuthenticationMethod, preferredMethods } from "./authentication-methods.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 import type { Target } from "./destination.ts";
-import { fingerprint } from "./host-key.ts";
-import { expandHome, type IdentityFile, identityFiles, loadKey, publicHalf } from "./identity-files.ts";
+import { KeyOffers } from "./key-offers.ts";
 
 const debug = createDebug("go-plugin-ssh:auth");
 
@@ -16,36 +17,57 @@ const PASSWORD_PROMPTS = 3;
 const HINT =
   "Name a key in `identityFile`, load one into the agent, or give a `password` or `keyboardInteractive` callback.";
 /** What helps where the server hung up, which it does after a few attempts (MaxAuthTries). */
-const ENDED_HINT = "With many keys in the agent, name the right one in `identityFile`: it is offered first.";
+const ENDED_HINT =
+  "With many keys in the agent, name the right one in `identityFile`: it is offered first, and with `identitiesOnly` alone.";
 
-/** One thing to try, and the SSH method that it counts as. It may turn out to have nothing to offer. */
-interface Attempt {
-  method: "publickey" | "password" | "keyboard-interactive" | "none";
-  make(): Promise<AnyAuthMethod | undefined>;
+/** Gives one thing after another to try, `undefined` when there is nothing left. */
+interface Offers {
+  next(): Promise<AnyAuthMethod | undefined>;
 }
 
-/** Runs a caller's callback while the connection's deadline stands still, because a person may have to answer. */
-export type AskPerson = <T>(ask: (signal: AbortSignal) => Promise<T> | T) => Promise<T>;
-
-/** Offers what there is, in OpenSSH's order (agent, key files, keyboard-interactive, password), and keeps a list. */
+/** Offers what there is, in OpenSSH's order or that of `preferredAuthentications`, and keeps a list. */
 export class Credentials {
   readonly #target: Target;
-  readonly #options: ConnectOptions;
-  readonly #ask: AskPerson;
-  readonly #signal: AbortSignal;
-  readonly #attempts: Attempt[] = [];
+  readonly #keys: KeyOffers;
+  readonly #methods: readonly AuthenticationMethod[];
+  readonly #offers: Partial<Record<AuthenticationMethod, Offers>>;
+  readonly #spent = new Set<AuthenticationMethod>();
   readonly #tried: string[] = [];
-  readonly #offered: Buffer[] = [];
+  #current: AuthenticationMethod | "none" | undefined;
+  #hasAskedForMethods = false;
   #allowed: readonly string[] | undefined;
+  /** What the server said last; for an agent's key ssh2 keeps it to itself. */
+  #overheard: readonly string[] | undefined;
   /** What a callback threw: it ends the connecting and becomes the cause. */
   #failure: unknown;
 
+  /** @throws {PluginError} `config-error` if `pubkeyAcceptedAlgorithms` leaves nothing to sign with */
   constructor(target: Target, options: ConnectOptions, ask: AskPerson, signal: AbortSignal) {
+    const { passphrase, password, keyboardInteractive } = options.batchMode ? {} : options;
+    const context = {
+      target,
+      tries: options.numberOfPasswordPrompts ?? PASSWORD_PROMPTS,
+      note: (what: string) => this.note(what),
+      ask,
+      signal,
+    };
     this.#target = target;
-    this.#options = options;
-    this.#ask = ask;
-    this.#signal = signal;
-    this.#plan();
+    this.#keys = new KeyOffers(options, {
+      ...context,
+      passphrase: async (file) => passphrase && ask((over) => passphrase({ file, signal: over })),
+    });
+    this.#offers = {
+      publickey: this.#keys,
+      ...(password && { password: new AskedPassword(password, context) }),
+      ...(keyboardInteractive && {
+        "keyboard-interactive": new AskedAnswers(keyboardInteractive, context, (failure) => this.#fail(failure)),
+      }),
+    };
+    const { order, unknown } = preferredMethods(options.preferredAuthentications);
+    this.#methods = order;
+    const tell = options.onNotice ?? ((text: string) => debug("%s", text));
+    tellUnknown(tell, "preferredAuthentications", unknown);
+    tellUnknown(tell, "pubkeyAcceptedAlgorithms", this.#keys.unknownAlgorithms);
   }
 
   /**
@@ -53,21 +75,28 @@ export class Credentials {
    * trip that asking for the allowed methods takes.
    *
    * @param allowed the methods that the server still takes; `undefined` before it has said so
+   * @param partial whether what was offered last was right, and the server wants something more
    */
-  async next(allowed: readonly string[] | undefined): Promise<AnyAuthMethod | undefined> {
-    this.#allowed = allowed ?? this.#allowed;
+  async next(allowed: readonly string[] | undefined, partial = false): Promise<AnyAuthMethod | undefined> {
+    this.#allowed = this.#overheard ?? allowed ?? this.#allowed;
+    // What ssh2 says here is older than an agent's key; but an agent has to sign only with the right one.
+    const byKey = this.#current === "publickey";
+    if (byKey && this.#keys.isAgents ? this.#keys.hasSigned : partial) this.#takeStep(byKey);
     while (this.#failure === undefined) {
-      const index = this.#attempts.findIndex(({ method }) => !allowed || method === "none" || allowed.includes(method));
-      const [attempt] = index === -1 ? [] : this.#attempts.splice(index, 1);
-      if (!attempt) return undefined;
-      try {
-        const offer = await attempt.make();
-        if (offer) return offer;
-      } catch (failure) {
-        this.#fail(failure);
-      }
+      this.#current = this.#nextMethod();
+      if (this.#current === undefined) return undefined;
+      if (this.#current === "none") return { type: "none", username: this.#target.user };
+      const offer = await this.#offerBy(this.#current);
+      if (offer) return offer;
+      this.#spent.add(this.#current);
     }
     return undefined;
+  }
+
+  /** Listens to what ssh2 tells of its work, because it passes on what the server takes after some answers only. */
+  overhear(text: string): void {
+    const [, methods] = /USERAUTH_FAILURE \((.*)\)$/.exec(text) ?? [];
+    if (methods !== undefined) this.#overheard = methods.split(",");
   }
 
   /** Takes note of what was tried or went wrong on the way, for the final message. */
@@ -86,11 +115,13 @@ export class Credentials {
     const { user, host } = this.#target;
     const tried = this.#tried.length > 0 ? this.#tried.map((line) => `\n  - ${line}`).join("") : " nothing";
     const allowed = this.#allowed?.length ? harmless(this.#allowed.join(", ")) : "it did not say what";
+    const left = this.#keys.agentKeysLeft;
     return new PluginError(
       "auth-failed",
       [
         `${host} did not let ${user} in${said === undefined ? "" : `: ${harmless(said)}`}.`,
         `Tried:${tried}`,
+        ...(left === 0 ? [] : [`${left} more ${left === 1 ? "key" : "keys"} of the agent could not be tried.`]),
         `The server takes: ${allowed}.`,
         ...(this.#failure === undefined ? [] : ["One of the callbacks threw; `cause` is what it threw."]),
       ].join("\n"),
@@ -98,114 +129,30 @@ export class Credentials {
     );
   }
 
-  #plan(): void {
-    const { identityAgent = process.env.SSH_AUTH_SOCK, password, keyboardInteractive } = this.#options;
-    const files = identityFiles(this.#options);
-    if (identityAgent && identityAgent !== "none") {
-      this.#attempts.push({ method: "publickey", make: () => this.#agent(expandHome(identityAgent), files) });
-    }
-    for (const file of files) this.#attempts.push({ method: "publickey", make: () => this.#keyFile(file) });
-    // Without keys the server has to be asked what it takes.
-    this.#attempts.push({ method: "none", make: () => this.#none() });
-    if (keyboardInteractive) {
-      this.#attempts.push({
-        method: "keyboard-interactive",
-        make: () => this.#keyboardInteractive(keyboardInteractive),
-      });
-    }
-    if (password) this.#attempts.push({ method: "password", make: () => this.#password(password, 1, undefined) });
+  /** The method whose turn it is. Which ones the server takes has to be known before anybody is asked for a secret. */
+  #nextMethod(): AuthenticationMethod | "none" | undefined {
+    const isOpen = (name: AuthenticationMethod) =>
+      this.#offers[name] !== undefined && !this.#spent.has(name) && (this.#allowed?.includes(name) ?? true);
+    const method = this.#methods.find(isOpen);
+    if (this.#allowed || this.#hasAskedForMethods || method === "publickey") return method;
+    this.#hasAskedForMethods = true;
+    return "none";
   }
 
-  async #agent(socket: string, files: readonly IdentityFile[]): Promise<AnyAuthMethod | undefined> {
+  async #offerBy(method: AuthenticationMethod): Promise<AnyAuthMethod | undefined> {
     try {
-      const preferred = await Promise.all(files.map(({ file }) => publicHalf(file)));
-      const { agent, keys } = await agentKeys(
-        socket,
-        preferred.filter((blob) => blob !== undefined),
-        this.#signal,
-      );
-      for (const key of keys) {
-        this.note(`agent key ${describe(key)}`);
-        this.#offered.push(key.getPublicSSH());
-      }
-      if (keys.length === 0) this.note(`the agent at ${socket} holds no keys`);
-      return keys.length === 0 ? undefined : { type: "agent", username: this.#target.user, agent };
-    } catch (failure) {
-      this.note(`the agent at ${socket} cannot be used (${(failure as Error).message})`);
-      return undefined;
-    }
-  }
-
-  async #keyFile({ file, explicit }: IdentityFile): Promise<AnyAuthMethod | undefined> {
-    // What the agent has offered was refused; nobody needs to unlock it once more.
-    if (this.#wasOffered(await publicHalf(file))) return undefined;
-    const { passphrase } = this.#options;
-    const ask = () => passphrase && this.#ask((signal) => passphrase({ file, signal }));
-    const loaded = await loadKey(file, async () => ask());
-    if ("why" in loaded) {
-      if (explicit || !loaded.missing) this.note(`key file ${file}: ${loaded.why}`);
-      return undefined;
-    }
-    const { key } = loaded;
-    if (this.#wasOffered(key.getPublicSSH())) return undefined;
-    this.#offered.push(key.getPublicSSH());
-    this.note(`key file ${file}: ${describe(key)}`);
-    return { type: "publickey", username: this.#target.user, key: key as unknown as Buffer };
-  }
-
-  #wasOffered(key: Buffer | undefined): boolean {
-    return key !== undefined && this.#offered.some((blob) => blob.equals(key));
-  }
-
-  async #none(): Promise<AnyAuthMethod | undefined> {
-    return this.#allowed ? undefined : { type: "none", username: this.#target.user };
-  }
-
-  async #password(
-    password: NonNullable<ConnectOptions["password"]>,
-    attempt: number,
-    previous: string | undefined,
-  ): Promise<AnyAuthMethod | undefined> {
-    const { user, host } = this.#target;
-    const answer = await this.#ask((signal) => password({ user, host, signal }));
-    if (answer === undefined || answer === previous) return undefined;
-    if (typeof answer !== "string") throw wrongAnswer("password", "a string or undefined");
-    this.note(`password of ${user}${attempt > 1 ? `, attempt ${attempt}` : ""}`);
-    if (attempt < PASSWORD_PROMPTS) {
-      this.#attempts.push({ method: "password", make: () => this.#password(password, attempt + 1, answer) });
-    }
-    return { type: "password", username: user, password: answer };
-  }
-
-  async #keyboardInteractive(
-    callback: NonNullable<ConnectOptions["keyboardInteractive"]>,
-  ): Promise<AnyAuthMethod | undefined> {
-    this.note("keyboard-interactive");
-    return {
-      type: "keyboard-interactive",
-      username: this.#target.user,
-      prompt: (name, instructions, _language, prompts, finish) => {
-        const questions = prompts.map(({ prompt, echo }) => ({ prompt, echo: echo ?? false }));
-        const ask = () => this.#ask((signal) => callback({ name, instructions, prompts: questions, signal }));
-        void this.#answer(questions.length === 0 ? async () => [] : ask, finish);
-      },
-    };
-  }
-
-  /** Gives the answers to the server, or none where there are none. What goes wrong ends the connecting. */
-  async #answer(ask: () => Promise<readonly string[] | undefined>, finish: (answers: string[]) => void): Promise<void> {
-    let answers: string[] = [];
-    try {
-      const given: unknown = (await ask()) ?? [];
-      if (!Array.isArray(given) || given.some((answer) => typeof answer !== "string")) {
-        throw wrongAnswer("keyboardInteractive", "an array of strings or undefined");
-      }
-      answers = given;
+      return await this.#offers[method]?.next();
     } catch (failure) {
       this.#fail(failure);
+      return undefined;
     }
-    // A connection that has ended meanwhile needs no answer.
-    if (!this.#signal.aborted) finish([...answers]);
+  }
+
+  /** The server took what was offered and wants more: keys that it would not have before may be what it wants now. */
+  #takeStep(byKey: boolean): void {
+    this.note(`that was right, and the server wants more`);
+    this.#keys.startAgain(byKey);
+    this.#spent.delete("publickey");
   }
 
   #fail(failure: unknown): void {
@@ -213,11 +160,7 @@ export class Credentials {
   }
 }
 
-/** The answer is not repeated: it was meant to be a secret. */
-function wrongAnswer(name: string, what: string): PluginError {
-  return new PluginError("bad-options", `\`${name}\` must answer with ${what}.`);
-}
-
-function describe(key: ParsedKey): string {
-  return `${key.type} ${fingerprint(key.getPublicSSH())}${key.comment ? ` (${key.comment})` : ""}`;
+/** What is set and cannot be done is said. */
+function tellUnknown(tell: (text: string) => void, option: string, names: readonly string[]): void {
+  if (names.length > 0) tell(harmless(`\`${option}\` names ${names.join(", ")}, which ssh2 cannot do: left out.`));
 }

@@ -1,5 +1,42 @@
+import type { ServerHostKeyAlgorithm } from "ssh2";
+import { algorithmList } from "./algorithm-list.ts";
 import { keyTypeOf } from "./host-key.ts";
 import type { KnownHostKey, KnownHosts } from "./known-hosts.ts";
+
+/** What ssh2 can verify, in OpenSSH's order of preference. Both kinds of RSA with SHA-1 and DSA are left out. */
+const DEFAULTS = [
+  "ssh-ed25519",
+  "ecdsa-sha2-nistp256",
+  "ecdsa-sha2-nistp384",
+  "ecdsa-sha2-nistp521",
+  "rsa-sha2-512",
+  "rsa-sha2-256",
+] as const satisfies readonly ServerHostKeyAlgorithm[];
+
+/** What there is only where it is asked for. */
+const SUPPORTED: readonly ServerHostKeyAlgorithm[] = [...DEFAULTS, "ssh-rsa", "ssh-dss"];
+
+/** The host key algorithms that one connection may offer. */
+export interface OfferedHostKeys {
+  /** Best first. */
+  readonly names: readonly string[];
+  /** What was asked for and cannot be done. */
+  readonly unknown: readonly string[];
+  /** Whether the order is the caller's, whatever is on record. */
+  readonly isFixed: boolean;
+}
+
+/**
+ * Reads the option `hostKeyAlgorithms`. As with OpenSSH, a whole list and one with `^` are meant as they are; where
+ * the default is only changed with `+` or `-`, the types on record go first.
+ *
+ * @throws {PluginError} `config-error` if nothing is left to offer
+ */
+export function offeredHostKeys(option: string | undefined): OfferedHostKeys {
+  if (option === undefined) return { names: DEFAULTS, unknown: [], isFixed: false };
+  const list = algorithmList("hostKeyAlgorithms", option, { defaults: DEFAULTS, supported: SUPPORTED });
+  return { ...list, isFixed: !/^[+-]/.test(option) };
+}
 
 /**
  * The server host key algorithms to offer, in order: those whose keys are on record first, so that a server with

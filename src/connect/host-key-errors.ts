@@ -33,6 +33,17 @@ export function unknownHostKey(shown: ShownKey, known: KnownHosts, authority: Kn
   return new PluginError("host-key-unknown", what, { hint });
 }
 
+/**
+ * `host-key-unknown`, for a key that whoever was asked about it did not confirm.
+ *
+ * @param cause what was thrown instead of an answer
+ */
+export function declinedHostKey(shown: ShownKey, cause?: unknown): PluginError {
+  const what = `The host key of ${box(shown)} was not confirmed: ${describe(shown.key)}.`;
+  const hint = `Compare the fingerprint with what the box's owner says, or with \`${scan(shown)}\` from a network that you trust.`;
+  return new PluginError("host-key-unknown", what, { hint, cause });
+}
+
 /** `host-key-changed`, naming every record that disagrees and the commands that remove them. */
 export function changedHostKey(
   shown: ShownKey,

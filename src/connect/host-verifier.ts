@@ -1,51 +1,56 @@
 import type { ServerHostKeyAlgorithm } from "ssh2";
 import { PluginError } from "../contract/errors.ts";
+import type { AskPerson } from "./ask-person.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 import { describeTarget, type Target } from "./destination.ts";
-import { hostKeyAlgorithms } from "./host-key-algorithms.ts";
+import { hostKeyAlgorithms, type OfferedHostKeys, offeredHostKeys } from "./host-key-algorithms.ts";
 import { type HostKeyQuestion, verifyHostKey } from "./host-keys.ts";
 import { expandHome } from "./identity-files.ts";
 import { readKnownHosts } from "./known-hosts.ts";
 import { defaultKnownHostsFiles } from "./known-hosts-files.ts";
 
-/** What ssh2 can verify, in OpenSSH's order of preference. Both kinds of RSA with SHA-1 and DSA are left out. */
-const HOST_KEY_ALGORITHMS = [
-  "ssh-ed25519",
-  "ecdsa-sha2-nistp256",
-  "ecdsa-sha2-nistp384",
-  "ecdsa-sha2-nistp521",
-  "rsa-sha2-512",
-  "rsa-sha2-256",
-] as const satisfies readonly ServerHostKeyAlgorithm[];
-
 /** Decides about the host keys that one connection shows. */
 export class HostVerifier {
   readonly #target: Target;
   readonly #question: Omit<HostKeyQuestion, "key">;
+  readonly #offered: OfferedHostKeys;
   readonly #signal: AbortSignal;
   #trusted: Buffer | undefined;
 
-  /** @param signal ends the wait for the first decision */
-  constructor(target: Target, options: ConnectOptions, signal: AbortSignal) {
-    const { hostKeyFingerprints, strictHostKeyChecking = "yes" } = options;
+  /**
+   * @param ask runs `confirmHostKey`
+   * @param signal ends the wait for the first decision
+   * @throws {PluginError} `config-error` if `hostKeyAlgorithms` leaves nothing to offer
+   */
+  constructor(target: Target, options: ConnectOptions, ask: AskPerson, signal: AbortSignal) {
+    const { hostKeyFingerprints, hostKeyAlias, hashKnownHosts, confirmHostKey, batchMode } = options;
+    const confirm = batchMode ? undefined : confirmHostKey;
     this.#target = target;
     this.#signal = signal;
-    const { host, port } = target;
-    const strict = strictHostKeyChecking === "accept-new" ? "accept-new" : "yes";
+    this.#offered = offeredHostKeys(options.hostKeyAlgorithms);
+    const { unknown } = this.#offered;
+    if (unknown.length > 0) {
+      options.onNotice?.(`\`hostKeyAlgorithms\` names ${unknown.join(", ")}, which ssh2 cannot do: left out.`);
+    }
     this.#question = {
-      host,
-      port,
+      host: target.host,
+      port: target.port,
+      hostKeyAlias,
       hostKeyFingerprints,
-      strictHostKeyChecking: strict,
+      strictHostKeyChecking: options.strictHostKeyChecking ?? (confirm ? "ask" : "yes"),
+      hashKnownHosts,
+      confirm: confirm && ((question) => ask(async (over) => isYes(await confirm({ ...question, signal: over })))),
       ...knownHostsFiles(options),
       signal,
     };
   }
 
-  /** The algorithms to offer, in order: first those of the keys that are on record. */
+  /** The algorithms to offer, in order: first those of the keys that are on record, unless the caller knows better. */
   async algorithms(): Promise<ServerHostKeyAlgorithm[]> {
+    const { names, isFixed } = this.#offered;
+    if (isFixed) return names as ServerHostKeyAlgorithm[];
     const known = await readKnownHosts(this.#question, this.#signal);
-    return hostKeyAlgorithms(known, HOST_KEY_ALGORITHMS) as ServerHostKeyAlgorithm[];
+    return hostKeyAlgorithms(known, names) as ServerHostKeyAlgorithm[];
   }
 
   /** Whether this connection has shown the key before, and it was trusted: nothing has to be asked then. */
@@ -72,10 +77,15 @@ export class HostVerifier {
   }
 }
 
-function knownHostsFiles({ userKnownHostsFile, globalKnownHostsFile, hostKeyAlias }: ConnectOptions) {
+/** Nothing but a plain yes trusts a key. */
+function isYes(answer: unknown): boolean {
+  if (typeof answer === "boolean") return answer;
+  throw new PluginError("bad-options", "`confirmHostKey` must answer with true or false.");
+}
+
+function knownHostsFiles({ userKnownHostsFile, globalKnownHostsFile }: ConnectOptions) {
   const defaults = defaultKnownHostsFiles();
   return {
-    hostKeyAlias,
     userKnownHostsFile: files(userKnownHostsFile) ?? defaults.userKnownHostsFile,
     globalKnownHostsFile: files(globalKnownHostsFile) ?? defaults.globalKnownHostsFile,
   };

@@ -41,10 +41,16 @@ export async function publicHalf(file: string): Promise<Buffer | undefined> {
 /** A key that can be offered, or why it cannot, in words for the list of what was tried. */
 export type LoadedKey = { key: ParsedKey } | { why: string; missing?: boolean };
 
-/** Reads a private key; asks for its passphrase if it has one. Never rejects, but with what `passphrase` throws. */
+/**
+ * Reads a private key; asks for its passphrase if it has one, again if it was wrong. Never rejects, but with what
+ * `passphrase` throws.
+ *
+ * @param tries how often to ask; the same answer once more ends it before
+ */
 export async function loadKey(
   file: string,
   passphrase: () => Promise<string | undefined> | string | undefined,
+  tries: number,
 ): Promise<LoadedKey> {
   let data: Buffer;
   let tooOpen: string | undefined;
@@ -64,10 +70,25 @@ export async function loadKey(
   if (tooOpen !== undefined) return { why: `its permissions ${tooOpen} are too open; try \`chmod 600\`` };
   if (!(plain instanceof Error)) return { key: plain };
 
-  const secret = await passphrase();
-  if (secret === undefined) return { why: "it is encrypted and there was no passphrase" };
-  const opened = parse(data, secret);
-  return opened instanceof Error ? { why: "the passphrase is wrong" } : { key: opened };
+  return unlock(data, passphrase, tries);
+}
+
+async function unlock(
+  data: Buffer,
+  passphrase: () => Promise<string | undefined> | string | undefined,
+  tries: number,
+): Promise<LoadedKey> {
+  let previous: string | undefined;
+  for (let left = tries; left > 0; left -= 1) {
+    const secret = await passphrase();
+    if (secret === undefined || secret === previous) break;
+    const opened = parse(data, secret);
+    if (!(opened instanceof Error)) return { key: opened };
+    previous = secret;
+  }
+  return {
+    why: previous === undefined ? "it is encrypted and there was no passphrase" : "the passphrase is wrong",
+  };
 }
 
 /** The file's permissions, if others may read it and it is ours. What belongs to somebody else is not ours to mend. */

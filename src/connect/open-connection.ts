@@ -73,9 +73,9 @@ class Attempt {
     this.#over = over;
     this.#errand = errand;
     this.#last = { phase: this.#phase, target };
-    this.#verifier = new HostVerifier(target, options, over);
     const ask = <T>(question: (signal: AbortSignal) => Promise<T> | T) =>
       this.#timer.pausedDuring(() => question(over));
+    this.#verifier = new HostVerifier(target, options, ask, over);
     this.#credentials = new Credentials(target, options, ask, over);
     this.#timer = new PausableTimer(connectTimeoutMs, () => {
       this.#fail(connectTimeout(connectTimeoutMs, this.#last, target));
@@ -201,14 +201,15 @@ class Attempt {
     const { serverAliveIntervalMs = SERVER_ALIVE_INTERVAL_MS, serverAliveCountMax = SERVER_ALIVE_COUNT_MAX } =
       this.#settings.options;
     const fail = (failure: unknown) => this.#outcome.reject(failure);
-    const authHandler: AuthHandlerMiddleware = (allowed, _partial, next) => {
-      const offered = this.#credentials.next(allowed ?? undefined);
+    const authHandler: AuthHandlerMiddleware = (allowed, partial, next) => {
+      const offered = this.#credentials.next(allowed ?? undefined, partial ?? false);
       offered.then((offer) => this.#over.aborted || next((offer ?? false) as never)).catch(fail);
     };
     return {
       sock,
       username: this.#settings.target.user,
       authHandler,
+      debug: (text: string) => this.#credentials.overhear(text),
       hostVerifier: (key: Buffer, answer: (trusted: boolean) => void) => {
         // An answer that comes later lets ssh2 send data amid an exchange of keys, and the server takes it for garbage.
         if (this.#verifier.knows(key)) return answer(true);

@@ -1,31 +1,52 @@
-import { type FileHandle, mkdir, open } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { PluginError } from "../contract/errors.ts";
 
+/** How often a line is written again because somebody put another file in the place of the one it went to. */
+const TRIES = 5;
+
 /**
- * Appends `line` to a known_hosts file, in one write. The file is made with mode 0600 and its directory with 0700 where
- * they are missing; a last line without an end gets one first, so that the two do not run together.
+ * Appends `line` to a known_hosts file, in one write, so that other writers' lines and this one stay whole. The file is
+ * made with mode 0600 and its directory with 0700 where they are missing; a last line without an end gets one first, so
+ * that the two do not run together. Where the file was replaced meanwhile, as `ssh-keygen -R` does, the new one gets
+ * the line too.
  *
  * @throws {PluginError} `config-error` if not all of it was written
  */
 export async function recordHostKey(file: string, line: string): Promise<void> {
   try {
     await makeDirectory(dirname(file));
-    const handle = await open(file, "a+", 0o600);
-    try {
-      const text = Buffer.from(`${(await endsWithinLine(handle)) ? "\n" : ""}${line}\n`);
-      const { bytesWritten } = await handle.write(text);
-      if (bytesWritten < text.length) {
-        throw new PluginError("config-error", `Only ${bytesWritten} of ${text.length} bytes could be written.`);
-      }
-    } finally {
-      await handle.close();
+    let isThere = await append(file, line);
+    for (let left = TRIES; left > 0 && !isThere; left -= 1) {
+      isThere = (await hasLine(file, line)) || (await append(file, line));
     }
   } catch (cause) {
     throw new PluginError("config-error", `The new host key could not be recorded in ${file}.`, {
       hint: `Make ${file} writable, or name another file in \`userKnownHostsFile\`, or add the line by hand:\n  ${line}`,
       cause,
     });
+  }
+}
+
+/** Whether whoever replaced the file took the line over. */
+async function hasLine(file: string, line: string): Promise<boolean> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  return text.split("\n").includes(line);
+}
+
+/** Writes the line; whether it is in the file that goes by that name now. */
+async function append(file: string, line: string): Promise<boolean> {
+  const handle = await open(file, "a+", 0o600);
+  try {
+    const text = Buffer.from(`${(await endsWithinLine(handle)) ? "\n" : ""}${line}\n`);
+    const { bytesWritten } = await handle.write(text);
+    if (bytesWritten < text.length) {
+      throw new PluginError("config-error", `Only ${bytesWritten} of ${text.length} bytes could be written.`);
+    }
+    const [written, named] = await Promise.all([handle.stat(), stat(file).catch(() => undefined)]);
+    return written.ino === named?.ino && written.dev === named.dev;
+  } finally {
+    await handle.close();
   }
 }
 

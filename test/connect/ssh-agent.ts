@@ -35,6 +35,12 @@ export class SshAgent implements AsyncDisposable {
     await run("ssh-add", ["-q", file], { env: { ...process.env, SSH_AUTH_SOCK: this.socket } });
   }
 
+  /** Loads many keys in one go. */
+  async addAll(keys: readonly { privateKey: string }[]): Promise<void> {
+    const files = await Promise.all(keys.map(({ privateKey }, index) => this.#scratch.put(`key-${index}`, privateKey)));
+    await run("ssh-add", ["-q", ...files], { env: { ...process.env, SSH_AUTH_SOCK: this.socket } });
+  }
+
   /** Refuses to sign from now on, as an agent does that was locked. */
   end(): Promise<unknown> {
     const ended =

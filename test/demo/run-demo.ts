@@ -21,7 +21,7 @@ export const STORY = [
 
 /** Starts the built executable as somebody with that home does. */
 export function startCli(dist: string, user: UserHome, args: readonly string[]): Running {
-  return startNode([join(dist, "go-plugin-ssh.js"), ...args], { env: user.env });
+  return startNode([join(dist, "go-plugin-ssh.js"), ...args], { env: user.env, apart: true });
 }
 
 /** The words that a test server is reached with. */

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { userInfo } from "node:os";
@@ -10,6 +11,8 @@ export interface Account {
   home: string;
   /** Its login shell. @default "/bin/sh" */
   shell?: string;
+  /** What opens it besides its key, where the server takes passwords. @default nothing */
+  password?: string;
 }
 
 /** Where libraries lie, by the habits of distributions. */
@@ -32,7 +35,7 @@ export function findNssWrapper(): string | undefined {
  */
 export async function writeAccount(
   { directory, user }: Pick<ServerFiles, "directory" | "user">,
-  { home, shell = "/bin/sh" }: Account,
+  { home, shell = "/bin/sh", password }: Account,
 ): Promise<Record<string, string>> {
   const library = findNssWrapper();
   if (!library) throw new Error("There is no nss_wrapper here. Install libnss-wrapper.");
@@ -42,5 +45,10 @@ export async function writeAccount(
   const { uid, gid } = userInfo();
   const passwd = join(directory, "passwd");
   await writeFile(passwd, `${[`${user}:*:${uid}:${gid}::${home}:${shell}`, ...others].join("\n")}\n`);
-  return { LD_PRELOAD: library, NSS_WRAPPER_PASSWD: passwd, NSS_WRAPPER_GROUP: "/etc/group" };
+  const env = { LD_PRELOAD: library, NSS_WRAPPER_PASSWD: passwd, NSS_WRAPPER_GROUP: "/etc/group" };
+  if (password === undefined) return env;
+  const shadow = join(directory, "shadow");
+  const hash = execFileSync("openssl", ["passwd", "-6", "-stdin"], { input: password, encoding: "utf8" }).trim();
+  await writeFile(shadow, `${user}:${hash}:19000:0:99999:7:::\n`, { mode: 0o600 });
+  return { ...env, NSS_WRAPPER_SHADOW: shadow };
 }

@@ -6,6 +6,8 @@ export interface RunOptions {
   /** Its whole environment. */
   env: Record<string, string>;
   cwd?: string;
+  /** Whether it has a session of its own, and so no terminal, whatever these tests were started on. @default false */
+  apart?: boolean;
   /** After how many milliseconds it is killed, and the wait fails. @default 50_000 */
   timeoutMs?: number;
 }
@@ -38,8 +40,13 @@ export function startNode(args: readonly string[], options: RunOptions): Running
 }
 
 /** Starts a program that must end by itself within `timeoutMs`. */
-export function start(program: string, args: readonly string[], { env, cwd, timeoutMs = 50_000 }: RunOptions): Running {
-  const child = spawn(program, args, { env, ...(cwd ? { cwd } : {}), stdio: ["ignore", "pipe", "pipe"] });
+export function start(
+  program: string,
+  args: readonly string[],
+  { env, cwd, apart = false, timeoutMs = 50_000 }: RunOptions,
+): Running {
+  const stdio = ["ignore", "pipe", "pipe"] as ["ignore", "pipe", "pipe"];
+  const child = spawn(program, args, { env, ...(cwd ? { cwd } : {}), detached: apart, stdio });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
