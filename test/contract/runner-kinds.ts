@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
+import type { ConnectOptions } from "../../src/connect/connect-options.ts";
 import type { Address } from "../../src/contract/address.ts";
 import type { Runner } from "../../src/contract/runner.ts";
 import type { EmbeddedServerOptions } from "../../src/demo/embedded-server.ts";
@@ -92,6 +93,21 @@ export function opensshKind(user?: string, lines: readonly string[] = []): Runne
   };
 }
 
+/** Plugins behind a throw-away sshd, to which the system's `ssh` connects. */
+export function opensshClientKind(user?: string): RunnerKind {
+  return {
+    name: ["SshRunner, the system's ssh, sshd", ...(user ? ["an ordinary login"] : [])].join(", "),
+    isLocal: false,
+    networks: ALL,
+    open: async () => {
+      const before = openSockets();
+      const server = await startOpenSsh(user ? { user } : {});
+      const usual = { backend: "openssh", configFile: "none" } as const;
+      return openBench(before, server, sshRunner(server, usual), () => server.sessionPids().length);
+    },
+  };
+}
+
 /** A bench behind a throw-away sshd. */
 export async function openSshBench(options: OpenSshOptions): Promise<Bench> {
   const before = openSockets();
@@ -164,7 +180,7 @@ export function connectTo(server: TestServer, port = server.port) {
   };
 }
 
-function sshRunner(server: TestServer, usual: Partial<ForwardOptions> = {}) {
+function sshRunner(server: TestServer, usual: Partial<ForwardOptions & ConnectOptions> = {}) {
   return (options: PluginOptions & ForwardOptions) => new SshRunner({ ...connectTo(server), ...usual, ...options });
 }
 

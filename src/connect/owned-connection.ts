@@ -1,0 +1,7 @@
+import type { Connection } from "../contract/connection.ts";
+
+/** A connection whose owner also says whether it keeps the process alive. */
+export interface OwnedConnection extends Connection {
+  /** Keeps the process alive for this connection, or lets the process end although it is open. */
+  hold(keepAlive: boolean): void;
+}
