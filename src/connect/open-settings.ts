@@ -8,7 +8,8 @@ export async function openSettings(settings: Settings, signal?: AbortSignal): Pr
   const { target, options, needsOpenSsh } = settings;
   const { backend = "auto", onNotice = () => {} } = options;
   const needed = needsOpenSsh.join(", ");
-  if (needed !== "" && backend === "ssh2") onNotice(`\`ssh2\` goes without what the configuration asks for: ${needed}.`);
+  if (needed !== "" && backend === "ssh2")
+    onNotice(`\`ssh2\` goes without what the configuration asks for: ${needed}.`);
   if (needed !== "" && backend === "auto") onNotice(`The system's \`ssh\` connects, because of ${needed}.`);
   if (backend === "openssh" || (backend === "auto" && needed !== "")) return openOpenSsh(settings, signal);
   return openConnection(target, options, signal);

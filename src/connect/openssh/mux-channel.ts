@@ -1,7 +1,7 @@
 import { Duplex, Readable } from "node:stream";
 import { later } from "../../lifetime/later.ts";
 import { MESSAGE } from "./control-protocol.ts";
-import { encode, MessageReader, type Part } from "./wire.ts";
+import { encode, type MessageReader, type Part } from "./wire.ts";
 
 /** How much may be on its way to us, for stdout and stderr together. As with ssh2. */
 export const WINDOW = 2 * 1024 * 1024;
@@ -157,9 +157,9 @@ export class MuxChannel extends Duplex {
 
   #received(where: "out" | "err" | "none", data: Buffer): void {
     const stream = where === "out" ? this : this.stderr;
-    if (where === "none" || stream.destroyed || this.#gotEnd) return this.#give(data.length);
+    const isUnwanted = where === "none" || stream.destroyed || this.#gotEnd;
     // A copy: the buffer of a whole read would live as long as its last byte.
-    if (stream.push(Buffer.from(data))) this.#give(data.length);
+    if (isUnwanted || stream.push(Buffer.from(data))) this.#give(data.length);
     else this.#unread[where] += data.length;
   }
 
@@ -184,7 +184,10 @@ export class MuxChannel extends Duplex {
   #sendWaiting(): void {
     const waiting = this.#waiting;
     if (!waiting) return;
-    if (this.#sentClose) return this.#drop();
+    if (this.#sentClose) {
+      this.#drop();
+      return;
+    }
     while (waiting.rest.length > 0 && this.#room > 0) {
       const length = Math.min(waiting.rest.length, this.#room, this.#remote.longestPacket, LONGEST_PACKET);
       this.#carrier.send(MESSAGE.data, this.#remote.id, waiting.rest.subarray(0, length));

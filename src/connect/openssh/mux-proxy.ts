@@ -140,10 +140,18 @@ export class MuxProxy implements Carrier {
 
   #receive(frame: Buffer): void {
     const reader = new MessageReader(frame);
-    if (!this.#isProxy) return this.#greeted(reader);
+    if (this.#isProxy) this.#dispatch(reader);
+    else this.#greeted(reader);
+  }
+
+  #dispatch(reader: MessageReader): void {
+    // How much padding there is: none.
     reader.byte();
     const type = reader.byte();
-    if (type === MESSAGE.channelOpen) return this.#refuse(reader);
+    if (type === MESSAGE.channelOpen) {
+      this.#refuse(reader);
+      return;
+    }
     // Of all other messages that reach us the first part is our number of the channel.
     const id = reader.uint32();
     if (type === MESSAGE.openConfirmation || type === MESSAGE.openFailure) this.#answered(id);
@@ -157,7 +165,10 @@ export class MuxProxy implements Carrier {
     const type = reader.uint32();
     if (type === ASK.hello) return;
     this.#isProxy = type === ANSWER.proxy;
-    if (this.#isProxy) return this.#ready.resolve();
+    if (this.#isProxy) {
+      this.#ready.resolve();
+      return;
+    }
     reader.uint32();
     this.#ready.reject(new Error(reader.text() || "the master does not know the proxy mode"));
     this.#socket.destroy();

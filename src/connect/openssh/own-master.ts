@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
-import { join } from "node:path";
 import type { Socket } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PluginError } from "../../contract/errors.ts";
 import { later } from "../../lifetime/later.ts";
@@ -115,7 +115,9 @@ class OwnMaster {
     this.#log = log;
     this.#ended = new Promise((resolve) => {
       const end = (cause: unknown) => {
-        this.#outcome.reject(this.#prompts.failure === undefined ? startError(log, this.#settings, cause) : this.#askError());
+        this.#outcome.reject(
+          this.#prompts.failure === undefined ? startError(log, this.#settings, cause) : this.#askError(),
+        );
         resolve();
       };
       child.once("error", end);
@@ -157,7 +159,11 @@ class OwnMaster {
   #askError(): PluginError {
     const cause = this.#prompts.failure;
     const { user, host } = this.#settings.target;
-    return new PluginError("auth-failed", `${host} did not let ${user} in. One of the callbacks threw; \`cause\` is what it threw.`, { cause });
+    return new PluginError(
+      "auth-failed",
+      `${host} did not let ${user} in. One of the callbacks threw; \`cause\` is what it threw.`,
+      { cause },
+    );
   }
 
   #path(name: string): string {

@@ -68,7 +68,10 @@ export class Prompts {
     try {
       const { text, kind } = JSON.parse(line) as { text: string; kind: string };
       // A notice, "touch your key" for example, is shown until `ssh` takes it away.
-      if (kind === "none") return this.#settings.options.onNotice?.(text.trim());
+      if (kind === "none") {
+        this.#settings.options.onNotice?.(text.trim());
+        return;
+      }
       const answer = await this.#question(text);
       debug("%s %s", answer === undefined ? "not answered:" : "answered:", text.trim());
       socket.end(answer === undefined ? "" : JSON.stringify(answer));

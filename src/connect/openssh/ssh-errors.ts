@@ -12,15 +12,27 @@ type Explain = (log: SshLog, settings: Settings, cause: unknown) => PluginError;
 
 /** What `ssh` says when it fails, and what that is. The first that fits counts. */
 const FAILURES: readonly (readonly [RegExp, Explain])[] = [
-  [/REVOKED HOST KEY DETECTED|is marked as revoked|has been revoked/i, (log, settings, cause) => {
-    return hostKeyError("host-key-revoked", "shows a host key that is marked as revoked", log, settings, cause);
-  }],
-  [/HOST IDENTIFICATION HAS CHANGED|has changed and you have requested strict checking/, (log, settings, cause) => {
-    return hostKeyError("host-key-changed", "shows another host key than the one on record", log, settings, cause);
-  }],
+  [
+    /REVOKED HOST KEY DETECTED|is marked as revoked|has been revoked/i,
+    (log, settings, cause) => {
+      return hostKeyError("host-key-revoked", "shows a host key that is marked as revoked", log, settings, cause);
+    },
+  ],
+  [
+    /HOST IDENTIFICATION HAS CHANGED|has changed and you have requested strict checking/,
+    (log, settings, cause) => {
+      return hostKeyError("host-key-changed", "shows another host key than the one on record", log, settings, cause);
+    },
+  ],
   [/Host key verification failed|No \S+ host key is known|key is not known by any other/, unknownKey],
-  [/Bad configuration option|^\S+: line \d+: |terminating, \d+ bad config|Bad owner or permissions|Can't open user config file|command-line( line \d+)?: /im, configError],
-  [/Permission denied \(|Too many authentication failures|No supported authentication methods|Authentication failed/i, authError],
+  [
+    /Bad configuration option|^\S+: line \d+: |terminating, \d+ bad config|Bad owner or permissions|Can't open user config file|command-line( line \d+)?: /im,
+    configError,
+  ],
+  [
+    /Permission denied \(|Too many authentication failures|No supported authentication methods|Authentication failed/i,
+    authError,
+  ],
   [/no matching .* found|Unable to negotiate/i, negotiationError],
 ];
 
@@ -116,7 +128,9 @@ const DIAL_CODES: readonly (readonly [RegExp, string])[] = [
 ];
 
 function saidBy(log: SshLog): string {
-  return log.said.length === 0 ? "`ssh` said nothing." : `\`ssh\` said:\n${log.said.map((line) => `  ${line}`).join("\n")}`;
+  return log.said.length === 0
+    ? "`ssh` said nothing."
+    : `\`ssh\` said:\n${log.said.map((line) => `  ${line}`).join("\n")}`;
 }
 
 function messageOf(cause: unknown): string {
