@@ -48,6 +48,8 @@ export interface RunnerKind {
   readonly isLocal: boolean;
   /** Which kinds of address it can translate, the usual one first. */
   readonly networks: Readonly<Record<"pluginToHost" | "hostToPlugin", readonly [Network, ...Network[]]>>;
+  /** How its runners connect, besides what {@link connectTo} says. */
+  readonly connect?: ConnectOptions;
   open(): Promise<Bench>;
 }
 
@@ -93,17 +95,20 @@ export function opensshKind(user?: string, lines: readonly string[] = []): Runne
   };
 }
 
+/** Connects by the system's `ssh`, which does not look into anybody's configuration. */
+const BY_SYSTEM_SSH = { backend: "openssh", configFile: "none" } as const;
+
 /** Plugins behind a throw-away sshd, to which the system's `ssh` connects. */
 export function opensshClientKind(user?: string): RunnerKind {
   return {
     name: ["SshRunner, the system's ssh, sshd", ...(user ? ["an ordinary login"] : [])].join(", "),
     isLocal: false,
     networks: ALL,
+    connect: BY_SYSTEM_SSH,
     open: async () => {
       const before = openSockets();
       const server = await startOpenSsh(user ? { user } : {});
-      const usual = { backend: "openssh", configFile: "none" } as const;
-      return openBench(before, server, sshRunner(server, usual), () => server.sessionPids().length);
+      return openBench(before, server, sshRunner(server, BY_SYSTEM_SSH), () => server.sessionPids().length);
     },
   };
 }
