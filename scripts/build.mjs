@@ -16,11 +16,14 @@ rmSync(dist, { recursive: true, force: true });
 const tsc = join(dirname(require.resolve("typescript/package.json")), "bin", "tsc");
 execFileSync(process.execPath, [tsc, "-p", join(top, "tsconfig.build.json"), "--outDir", dist], { stdio: "inherit" });
 
-// The programs that run on the box are files of their own; the executable looks for them beside itself.
-for (const name of readdirSync(join(top, "src", "exec")).filter((one) => /\.(sh|py|pl)$/.test(one))) {
-  mkdirSync(join(dist, "exec"), { recursive: true });
-  cpSync(join(top, "src", "exec", name), join(dist, "exec", name));
-  cpSync(join(top, "src", "exec", name), join(dist, name));
+// The programs that run on the box, and those that `ssh` runs here, are files of their own; the executable looks for
+// them beside itself.
+for (const folder of ["exec", "connect/openssh"]) {
+  for (const name of readdirSync(join(top, "src", folder)).filter((one) => /\.(sh|py|pl|mjs)$/.test(one))) {
+    mkdirSync(join(dist, folder), { recursive: true });
+    cpSync(join(top, "src", folder, name), join(dist, folder, name));
+    cpSync(join(top, "src", folder, name), join(dist, name));
+  }
 }
 
 const options = { bundle: true, platform: "node", target: "node20", format: "esm", logLevel: "warning" };

@@ -39,8 +39,17 @@ const TYPES_ONLY: Record<string, readonly string[]> = {
 /** The packages that only users of the second entry point have. */
 const OPTIONAL = ["@connectrpc/", "@bufbuild/"];
 
-/** They make a plain error as a value, in the place of one that ssh2 did not give, and never throw it. */
-const MAKE_ERRORS = ["connect/identity-files.ts", "connect/open-connection.ts", "connect/ssh-connection.ts"];
+/** They make a plain error as a value, in the place of one that ssh2 or a server did not give, and never throw it. */
+const MAKE_ERRORS = [
+  "connect/identity-files.ts",
+  "connect/open-connection.ts",
+  "connect/ssh-connection.ts",
+  "connect/openssh/control-client.ts",
+  "connect/openssh/mux-listeners.ts",
+  "connect/openssh/mux-proxy.ts",
+  "connect/openssh/openssh-connection.ts",
+  "connect/openssh/ssh-errors.ts",
+];
 
 /** Every TypeScript file of the library: its path from the top, and its text. */
 type Sources = ReadonlyMap<string, string>;

@@ -1,19 +1,38 @@
+import { say } from "./config/notices.ts";
 import { resolveSettings } from "./config/resolve-settings.ts";
 import { destinationUrl } from "./destination.ts";
 import { openConnection } from "./open-connection.ts";
+import { openOpenSsh } from "./openssh/open-openssh.ts";
+import type { OwnedConnection } from "./owned-connection.ts";
 import type { Settings } from "./settings.ts";
-import type { SshConnection } from "./ssh-connection.ts";
 import { checkChain, type Errand, type OpenHop } from "./way/errand.ts";
 
 /**
- * Connects as the settings say: by `ssh2`.
+ * Connects as the settings say: by `ssh2`, or by the system's `ssh` where that was asked for or is needed.
  *
  * @param errand what it is for, if it is a jump host
  */
-export async function openSettings(settings: Settings, signal?: AbortSignal, errand?: Errand): Promise<SshConnection> {
-  const connection = await openConnection(settings, openHop, signal, errand);
+export async function openSettings(
+  settings: Settings,
+  signal?: AbortSignal,
+  errand?: Errand,
+): Promise<OwnedConnection> {
+  const bySystem = isForOpenSsh(settings);
+  const connection = await (bySystem
+    ? openOpenSsh(settings, signal)
+    : openConnection(settings, openHop, signal, errand));
   connection.destination = destinationUrl({ ...settings.target, host: settings.alias });
   return connection;
+}
+
+/** Whether the system's `ssh` is to connect; what was chosen, or is gone without, is said. */
+function isForOpenSsh({ options, needsOpenSsh }: Settings): boolean {
+  const { backend = "auto" } = options;
+  const needed = needsOpenSsh.join(", ");
+  if (needed !== "" && backend === "ssh2")
+    say(options, `\`ssh2\` goes without what the configuration asks for: ${needed}.`);
+  if (needed !== "" && backend === "auto") say(options, `The system's \`ssh\` connects, because of ${needed}.`);
+  return backend === "openssh" || (backend === "auto" && needed !== "");
 }
 
 /** A jump host has no time of its own, unless its configuration says so: the deadline of the whole counts. */

@@ -10,7 +10,7 @@ import { type ConnectOptions, checkConnectOptions, checkNumber } from "./connect
 import { type Destination, type DestinationParts, readDestination } from "./destination.ts";
 import { checkPins } from "./host-key-pins.ts";
 import { openSettings } from "./open-settings.ts";
-import type { SshConnection } from "./ssh-connection.ts";
+import type { OwnedConnection } from "./owned-connection.ts";
 
 const debug = createDebug("go-plugin-ssh:pool");
 
@@ -32,7 +32,7 @@ export interface Lease extends AsyncDisposable {
 }
 
 interface Entry {
-  readonly attempt: SharedAttempt<SshConnection>;
+  readonly attempt: SharedAttempt<OwnedConnection>;
   leases: number;
   idle?: ReturnType<typeof setTimeout> | undefined;
 }
@@ -46,7 +46,7 @@ export class ConnectionPool implements AsyncDisposable {
   readonly #idleTimeoutMs: number;
   readonly #entries = new Map<string, Entry>();
   readonly #handshakes = new Map<string, PQueue>();
-  readonly #connections = new Set<SshConnection>();
+  readonly #connections = new Set<OwnedConnection>();
   readonly #ending = new AbortController();
   #closing: Promise<void> | undefined;
 
@@ -121,7 +121,7 @@ export class ConnectionPool implements AsyncDisposable {
     return entry;
   }
 
-  async #open(key: string, target: DestinationParts, signal: AbortSignal): Promise<SshConnection> {
+  async #open(key: string, target: DestinationParts, signal: AbortSignal): Promise<OwnedConnection> {
     const box = `${target.host}:${target.port ?? ""}`;
     const queue = this.#handshakes.get(box) ?? new PQueue({ concurrency: HANDSHAKES_PER_BOX });
     this.#handshakes.set(box, queue);
@@ -150,7 +150,7 @@ export class ConnectionPool implements AsyncDisposable {
     return connection;
   }
 
-  async #connect(target: DestinationParts, signal: AbortSignal): Promise<SshConnection> {
+  async #connect(target: DestinationParts, signal: AbortSignal): Promise<OwnedConnection> {
     return openSettings(await resolveSettings(target, this.#options, signal), signal);
   }
 
@@ -164,7 +164,7 @@ export class ConnectionPool implements AsyncDisposable {
   }
 
   /** Closes the connection after a while, unless somebody leases it. It keeps no process alive meanwhile. */
-  #idle(key: string, entry: Entry, connection: SshConnection): void {
+  #idle(key: string, entry: Entry, connection: OwnedConnection): void {
     connection.hold(false);
     entry.idle = setTimeout(() => {
       debug("%s was idle for %d ms", key, this.#idleTimeoutMs);

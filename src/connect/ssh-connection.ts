@@ -3,12 +3,13 @@ import type { Duplex } from "node:stream";
 import createDebug from "debug";
 import type { Client } from "ssh2";
 import { type Address, formatAddress } from "../contract/address.ts";
-import type { Connection, ExecChannel, Listener } from "../contract/connection.ts";
+import type { ExecChannel, Listener } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import { type Limits, within } from "../lifetime/deadline.ts";
 import { BoxListeners } from "./box-listeners.ts";
 import { describeTarget, type Target } from "./destination.ts";
 import { execChannel } from "./exec-channel.ts";
+import type { OwnedConnection } from "./owned-connection.ts";
 import { Sessions } from "./sessions.ts";
 import { connectionError, execError, streamError, type VendorError } from "./ssh2-errors.ts";
 import type { Way } from "./way/way.ts";
@@ -21,7 +22,7 @@ const ANSWER_MS = 30_000;
 const GOODBYE_MS = 1_000;
 
 /** A {@link Connection} over one ssh2 client that is ready. */
-export class SshConnection implements Connection {
+export class SshConnection implements OwnedConnection {
   readonly name: string;
   destination: string | undefined;
   readonly #client: Client;
@@ -95,7 +96,6 @@ export class SshConnection implements Connection {
     return within(this.#limits(`to listen on ${formatAddress(at)}`, signal), ask, (listener) => listener.close());
   }
 
-  /** Keeps the process alive for this connection, or lets the process end although it is open. */
   hold(keepAlive: boolean): void {
     this.#way.hold(keepAlive);
   }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
+import type { ConnectOptions } from "../../src/connect/connect-options.ts";
 import type { Address } from "../../src/contract/address.ts";
 import type { Runner } from "../../src/contract/runner.ts";
 import type { EmbeddedServerOptions } from "../../src/demo/embedded-server.ts";
@@ -47,6 +48,8 @@ export interface RunnerKind {
   readonly isLocal: boolean;
   /** Which kinds of address it can translate, the usual one first. */
   readonly networks: Readonly<Record<"pluginToHost" | "hostToPlugin", readonly [Network, ...Network[]]>>;
+  /** How its runners connect, besides what {@link connectTo} says. */
+  readonly connect?: ConnectOptions;
   open(): Promise<Bench>;
 }
 
@@ -89,6 +92,24 @@ export function opensshKind(user?: string, lines: readonly string[] = []): Runne
     isLocal: false,
     networks: ALL,
     open: () => openSshBench({ options: lines, ...(user ? { user } : {}) }),
+  };
+}
+
+/** Connects by the system's `ssh`, which does not look into anybody's configuration. */
+const BY_SYSTEM_SSH = { backend: "openssh", configFile: "none" } as const;
+
+/** Plugins behind a throw-away sshd, to which the system's `ssh` connects. */
+export function opensshClientKind(user?: string): RunnerKind {
+  return {
+    name: ["SshRunner, the system's ssh, sshd", ...(user ? ["an ordinary login"] : [])].join(", "),
+    isLocal: false,
+    networks: ALL,
+    connect: BY_SYSTEM_SSH,
+    open: async () => {
+      const before = openSockets();
+      const server = await startOpenSsh(user ? { user } : {});
+      return openBench(before, server, sshRunner(server, BY_SYSTEM_SSH), () => server.sessionPids().length);
+    },
   };
 }
 
@@ -164,7 +185,7 @@ export function connectTo(server: TestServer, port = server.port) {
   };
 }
 
-function sshRunner(server: TestServer, usual: Partial<ForwardOptions> = {}) {
+function sshRunner(server: TestServer, usual: Partial<ForwardOptions & ConnectOptions> = {}) {
   return (options: PluginOptions & ForwardOptions) => new SshRunner({ ...connectTo(server), ...usual, ...options });
 }
 

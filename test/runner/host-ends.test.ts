@@ -9,6 +9,7 @@ import {
   connectTo,
   embeddedKind,
   localKind,
+  opensshClientKind,
   opensshKind,
   type RunnerKind,
 } from "../contract/runner-kinds.ts";
@@ -26,6 +27,8 @@ const KINDS: [name: string, kind: RunnerKind, pooled: boolean, available: boolea
   [embeddedKind.name, embeddedKind, false, true],
   [`${embeddedKind.name}, pooled`, embeddedKind, true, true],
   [opensshKind().name, opensshKind(), false, hasTier("openssh")],
+  [opensshClientKind().name, opensshClientKind(), false, hasTier("openssh")],
+  [`${opensshClientKind().name}, pooled`, opensshClientKind(), true, hasTier("openssh")],
 ];
 
 describe.each(KINDS)("a host with %s", (_name, kind, pooled, available) => {
@@ -37,7 +40,7 @@ describe.each(KINDS)("a host with %s", (_name, kind, pooled, available) => {
       ["give up the start", ["stays.sh"]],
     ] as const)("when all it did was to %s", async (what, fixture) => {
       await using bench = await kind.open();
-      const host = startHost(bench, what, fixture, pooled);
+      const host = startHost(bench, kind, what, fixture, pooled);
       expect(await host.ended).toEqual({ code: 0, signal: null, output: expect.stringMatching(/^done .*\n$/) });
       await isEmpty(bench, host.pid);
     });
@@ -46,14 +49,14 @@ describe.each(KINDS)("a host with %s", (_name, kind, pooled, available) => {
   describe.skipIf(!available)("takes its plugin along", () => {
     test("when it fails by a mistake", async () => {
       await using bench = await kind.open();
-      const host = startHost(bench, "throw", ["has-children.sh", "stays"], pooled);
+      const host = startHost(bench, kind, "throw", ["has-children.sh", "stays"], pooled);
       expect(await host.ended).toMatchObject({ code: 1, output: expect.stringContaining("a mistake") });
       await isEmpty(bench, host.pid);
     });
 
     test.each(["SIGTERM", "SIGKILL"] as const)("when it is ended by %s", async (signal) => {
       await using bench = await kind.open();
-      const host = startHost(bench, "stay", ["has-children.sh", "stays"], pooled);
+      const host = startHost(bench, kind, "stay", ["has-children.sh", "stays"], pooled);
       await host.stdout.until(/^done /m);
       host.child.kill(signal);
       expect(await host.ended).toMatchObject({ code: null, signal });
@@ -68,11 +71,19 @@ describe.each(KINDS)("a host with %s", (_name, kind, pooled, available) => {
 });
 
 /** A host in a process of its own, with a plugin on the bench. */
-function startHost(bench: Bench, what: string, [fixture, ...args]: readonly string[], pooled: boolean) {
+function startHost(
+  bench: Bench,
+  kind: RunnerKind,
+  what: string,
+  [fixture, ...args]: readonly string[],
+  pooled: boolean,
+) {
   const script = fileURLToPath(new URL("../fixtures/host-that-lets-go.mjs", import.meta.url));
   const library = pathToFileURL(join(built(), "index.js")).href;
   const child = spawn(process.execPath, [script, what, library], { stdio: "pipe" });
-  const { destination, ...connect } = bench.server ? connectTo(bench.server) : { destination: undefined };
+  const { destination, ...connect } = bench.server
+    ? { ...connectTo(bench.server), ...kind.connect }
+    : { destination: undefined };
   child.stdin.end(
     JSON.stringify({
       command: bench.command(fixture ?? "", ...args),

@@ -1,0 +1,23 @@
+import { within } from "../../lifetime/deadline.ts";
+import type { Settings } from "../settings.ts";
+import { OpenSshConnection } from "./openssh-connection.ts";
+import { startOwnMaster } from "./own-master.ts";
+import { findSystemSsh } from "./system-ssh.ts";
+import { joinUserMaster } from "./user-master.ts";
+
+/**
+ * Connects through the system's `ssh`: through a master that the user has running, or through one of our own.
+ *
+ * @throws {PluginError} `unsupported` where no `ssh` can be used, and what connecting over `ssh2` throws
+ */
+export async function openOpenSsh(settings: Settings, signal?: AbortSignal): Promise<OpenSshConnection> {
+  return within(
+    { signal },
+    async (over) => {
+      const ssh = await findSystemSsh();
+      const master = (await joinUserMaster(settings, ssh, over)) ?? (await startOwnMaster(settings, ssh, over));
+      return new OpenSshConnection(master, settings.target);
+    },
+    (connection) => connection.close(),
+  );
+}

@@ -1,0 +1,67 @@
+import { execFile } from "node:child_process";
+import createDebug from "debug";
+import { makePrivateDirectory, removePrivateDirectory } from "../../lifetime/private-directory.ts";
+import { describeTarget } from "../destination.ts";
+import type { Settings } from "../settings.ts";
+import { ControlClient } from "./control-client.ts";
+import { MuxProxy } from "./mux-proxy.ts";
+import type { Master } from "./openssh-connection.ts";
+import { sshArguments } from "./ssh-arguments.ts";
+import { lostError } from "./ssh-errors.ts";
+import type { SystemSsh } from "./system-ssh.ts";
+
+const debug = createDebug("go-plugin-ssh:connect");
+
+const READ_MS = 10_000;
+
+/**
+ * Joins the master that the user has running for this box, if the configuration has a `ControlPath` and somebody answers
+ * there. It is theirs: it is never ended. With pinned host keys it is not used, because nobody can say what key it saw.
+ */
+export async function joinUserMaster(
+  settings: Settings,
+  ssh: SystemSsh,
+  over: AbortSignal,
+): Promise<Master | undefined> {
+  if (settings.options.hostKeyFingerprints) return undefined;
+  const path = await controlPath(settings, ssh, over);
+  if (path === undefined) return undefined;
+  const proxy = await MuxProxy.open(path).catch((failure) => {
+    debug("no master at %s: %s", path, failure.message);
+    return undefined;
+  });
+  if (!proxy) return undefined;
+  const control = new ControlClient(path);
+  const directory = await makePrivateDirectory().catch((failure) => {
+    proxy.destroy();
+    control.destroy();
+    throw failure;
+  });
+  debug("%s: by the user's own master at %s", describeTarget(settings.target), path);
+  return {
+    proxy,
+    control,
+    directory,
+    why: async () => lostError(undefined, settings),
+    hold: (keepAlive) => {
+      proxy.hold(keepAlive);
+      control.hold(keepAlive);
+    },
+    close: async () => {
+      await proxy.leave();
+      control.destroy();
+      await removePrivateDirectory(directory);
+    },
+  };
+}
+
+/** Where the user's master would listen, as `ssh` itself works it out. */
+function controlPath(settings: Settings, ssh: SystemSsh, signal: AbortSignal): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    execFile("ssh", ["-G", ...sshArguments(settings, ssh)], { timeout: READ_MS, signal }, (failure, stdout) => {
+      if (failure) debug("ssh -G: %s", failure.message);
+      const [, path] = /^controlpath (.+)$/m.exec(stdout) ?? [];
+      resolve(path === undefined || path === "none" ? undefined : path);
+    });
+  });
+}
