@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { programOn } from "../client/program-on.ts";
-import { connectTo, opensshKind } from "../contract/runner-kinds.ts";
+import { type Bench, connectTo, openSshBench } from "../contract/runner-kinds.ts";
 import type { Many, ManyOrders } from "../hosts/many-plugins.ts";
 import { buildKv } from "../plugins/go-plugins.ts";
+import { QUICK_LOGIN } from "../servers/openssh.ts";
 import { hasTier } from "../tiers/tiers.ts";
 import { built } from "../tools/built.ts";
 import { hostProgram, libraryIn } from "../tools/host-program.ts";
@@ -22,7 +23,7 @@ describe.skipIf(!hasTier("go") || !hasTier("openssh"))("go, openssh: a hundred p
     ["MaxStartups 3:50:5", ["MaxStartups 3:50:5"], 10],
     ["MaxSessions 1 and MaxStartups 3:50:5", ["MaxSessions 1", "MaxStartups 3:50:5"], PLUGINS],
   ])("start, answer and stop with %s", { timeout: LIMIT_MS }, async (what, options, connections) => {
-    await using bench = await opensshKind(undefined, options).open();
+    await using bench = await openSshBench({ options: [...options, ...QUICK_LOGIN] });
     const many = await runMany(bench);
     const [box] = many.running.boxes;
     const { opened, refused, dropped, retried } = box?.totals ?? {};
@@ -39,7 +40,7 @@ describe.skipIf(!hasTier("go") || !hasTier("openssh"))("go, openssh: a hundred p
   });
 });
 
-async function runMany(bench: Awaited<ReturnType<ReturnType<typeof opensshKind>["open"]>>): Promise<Many> {
+async function runMany(bench: Bench): Promise<Many> {
   if (!bench.server) throw new TypeError("This bench has no server.");
   const { destination, ...pool } = connectTo(bench.server);
   const orders: ManyOrders = {
