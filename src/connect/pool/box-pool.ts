@@ -160,11 +160,11 @@ export class BoxPool implements SessionSource {
     return known.length > 0 ? Math.max(1, ...known) : Number.POSITIVE_INFINITY;
   }
 
-  /** A connection that is being made and not promised to too many yet, or else another one. */
+  /** The connection that is being made and that the fewest wait for; another one if these will not do for all. */
   #openingFor(priority: number): Opening {
-    const room = this.#expected;
-    const known = [...this.#openings].find(({ attempt, joined }) => attempt.usable && joined < room);
-    if (known) return known;
+    const known = [...this.#openings].filter(({ attempt }) => attempt.usable);
+    const [first] = known.sort((one, other) => one.joined - other.joined);
+    if (first && known.length * this.#expected >= this.#waiters.size) return first;
     const attempt = new SharedAttempt(
       async (signal) => this.#link(await this.#options.connect(signal, priority)),
       (late) => late.connection.close(),

@@ -9,12 +9,16 @@ const debug = createDebug("go-plugin-ssh:pool");
 
 /** sshd begins to drop connections at ten that have not logged in (MaxStartups 10:30:100). */
 const AT_ONCE = 5;
-/** How often one connection is tried again that the server dropped before its banner. Penalties grow with each try. */
-const TRIES_AGAIN = 4;
-/** The first pause after a drop; each further one is twice as long. Half of each is left to chance. */
+/** How often the server may drop us in a row, those that are under way together counted once: penalties grow with each. */
+const IN_A_ROW = 5;
+/** The first pause after a drop; each further one in a row is twice as long. Half of each is left to chance. */
 const FIRST_PAUSE_MS = 300;
+/** How often one connection is tried while others get through, which happens where drops are left to chance. */
+const TRIES = 12;
 /** No try begins later than this after the first one. */
-const TRY_FOR_MS = 20_000;
+const TRY_FOR_MS = 30_000;
+/** Who was dropped goes before those of the same priority who have not tried yet. */
+const AGAIN = 0.5;
 /** After so many logins in a row without a drop, one more is made at a time. */
 const CALM = 20;
 
@@ -35,16 +39,17 @@ export interface GateOptions {
 
 /**
  * Lets only so many logins to one server be under way at a time, because a server drops connections when too many have
- * not logged in yet. A drop teaches to make fewer at a time, half of them, and to wait before the next. When a connection
- * was dropped again and again while none got through, all who wait are told, and nobody tries for them.
+ * not logged in yet. A drop teaches to make fewer at a time, half of them, and to wait before the next. When the server
+ * has dropped us again and again and let nobody in, all who wait are told, and nobody tries for them.
  */
 export class HandshakeGate {
   readonly #queue = new PQueue({ concurrency: AT_ONCE });
   readonly totals: GateTotals = { dropped: 0, retried: 0 };
   #shut = newController();
   #quietUntil = 0;
+  #firstDrop = 0;
   #lastDrop = 0;
-  #lastLogin = 0;
+  #inARow = 0;
   #calm = 0;
 
   /** How many logins may be under way at a time now. */
@@ -79,28 +84,34 @@ export class HandshakeGate {
   async #try<T>(connect: (signal: AbortSignal) => Promise<T>, over: AbortSignal, priority: number): Promise<T> {
     const began = performance.now();
     for (let tries = 1; ; tries += 1) {
-      const turn: { began?: number } = {};
       try {
         // The queue gets no signal: it would race with a connection that was just made, and drop it.
-        const made = await this.#queue.add(() => this.#once(connect, over, turn), { priority });
-        this.#loggedIn();
-        return made;
+        const options = { priority: tries === 1 ? priority : priority + AGAIN };
+        return await this.#queue.add(() => this.#once(connect, over, tries > 1), options);
       } catch (failure) {
-        if (!isDrop(failure) || turn.began === undefined) throw failure;
-        this.#dropped(turn.began, tries);
-        const tooLate = performance.now() - began > TRY_FOR_MS;
-        if (tries > TRIES_AGAIN || tooLate || isPenalty(failure)) throw this.#giveUp(failure, tries, began);
-        this.totals.retried += 1;
-        throwIfAborted(over);
+        if (!isDrop(failure) || over.aborted) throw failure;
+        const isClosed = this.#inARow >= IN_A_ROW || isPenalty(failure);
+        if (isClosed) throw this.#close(failure);
+        const ms = performance.now() - began;
+        if (tries >= TRIES || ms > TRY_FOR_MS) throw withCount(failure, tries, ms);
       }
     }
   }
 
-  async #once<T>(connect: (signal: AbortSignal) => Promise<T>, over: AbortSignal, turn: { began?: number }) {
+  /** One try. What it teaches is known before the next one begins. */
+  async #once<T>(connect: (signal: AbortSignal) => Promise<T>, over: AbortSignal, isAgain: boolean): Promise<T> {
     throwIfAborted(over);
     for (let wait = this.#pause(); wait > 0; wait = this.#pause()) await delay(wait, undefined, { signal: over });
-    turn.began = performance.now();
-    return connect(over);
+    const began = performance.now();
+    if (isAgain) this.totals.retried += 1;
+    try {
+      const made = await connect(over);
+      this.#loggedIn();
+      return made;
+    } catch (failure) {
+      if (isDrop(failure)) this.#dropped(began);
+      throw failure;
+    }
   }
 
   /** How long nobody shall knock. Those who wait do not come all at once after it. */
@@ -110,41 +121,44 @@ export class HandshakeGate {
   }
 
   #loggedIn(): void {
-    this.#lastLogin = performance.now();
+    this.#inARow = 0;
     this.#calm += 1;
     if (this.#calm < CALM || this.#queue.concurrency === AT_ONCE) return;
     this.#calm = 0;
     this.#queue.concurrency += 1;
   }
 
-  #dropped(began: number, tries: number): void {
+  #dropped(began: number): void {
     const now = performance.now();
     this.totals.dropped += 1;
     this.#calm = 0;
     // Those that were under way together are one lesson.
-    if (began > this.#lastDrop) this.#queue.concurrency = Math.max(1, Math.floor(this.#queue.concurrency / 2));
+    if (began < this.#lastDrop) return;
     this.#lastDrop = now;
-    const pause = FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random() / 2);
-    this.#quietUntil = Math.max(this.#quietUntil, now + pause);
+    if (this.#inARow === 0) this.#firstDrop = now;
+    this.#queue.concurrency = Math.max(1, Math.floor(this.#queue.concurrency / 2));
+    const pause = FIRST_PAUSE_MS * 2 ** this.#inARow * (0.5 + Math.random() / 2);
+    this.#inARow += 1;
+    this.#quietUntil = now + pause;
     debug("dropped before the banner: %d at a time, %d ms of quiet", this.#queue.concurrency, Math.round(pause));
   }
 
-  #giveUp(failure: PluginError, tries: number, began: number): PluginError {
-    const what = failure.message.slice(
-      `[${failure.code}] `.length,
-      failure.hint ? -failure.hint.length - 1 : undefined,
-    );
-    const often =
-      tries === 1 ? "" : ` It was tried ${tries} times in ${Math.round((performance.now() - began) / 100) / 10} s.`;
-    const refused = new PluginError("box-refused", `${what}${often}`, { hint: failure.hint, cause: failure.cause });
-    // Nobody else has got through meanwhile: more tries would only make a penalty longer.
-    if (this.#lastLogin < began) {
-      const shut = this.#shut;
-      this.#shut = newController();
-      shut.abort(refused);
-    }
+  /** The server lets nobody in: all who wait are told, for more tries would only make a penalty longer. */
+  #close(failure: PluginError): PluginError {
+    const refused = withCount(failure, this.#inARow, performance.now() - this.#firstDrop);
+    const shut = this.#shut;
+    this.#shut = newController();
+    this.#inARow = 0;
+    shut.abort(refused);
     return refused;
   }
+}
+
+/** The same refusal, and how often it came. */
+function withCount({ code, message, hint, cause }: PluginError, times: number, ms: number): PluginError {
+  const what = message.slice(`[${code}] `.length, hint === "" ? undefined : -hint.length - 1);
+  const often = times > 1 ? ` It did so ${times} times in ${(ms / 1000).toFixed(1)} s.` : "";
+  return new PluginError(code, what + often, { hint, cause });
 }
 
 /** One listener for each who waits is no leak. */

@@ -56,7 +56,7 @@ function boxText({ destination, connections, waiting, handshakes, totals }: BoxS
   const { underWay, waiting: queued, atOnce } = handshakes;
   const { opened, lost, refused, dropped, retried } = totals;
   return [
-    `${destination}: ${connections.length} connections`,
+    `${destination}: ${connections.length} ${connections.length === 1 ? "connection" : "connections"}`,
     `sessions ${sessions.join(" ") || "none"}`,
     `${waiting} waiting`,
     `handshakes ${underWay} of ${atOnce}, ${queued} waiting`,
