@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { resolveSettings } from "../../src/connect/config/resolve-settings.ts";
+import { readDestination } from "../../src/connect/destination.ts";
 import { doorOf, identityOf } from "../../src/connect/pool/identity.ts";
 import { Resolutions } from "../../src/connect/pool/resolutions.ts";
 import { ConnectionPool } from "../../src/connect/pool.ts";
@@ -68,12 +69,12 @@ describe("what a name means", () => {
   test("is read once for all who come together, and again after a while", async () => {
     resolve.mockReset().mockResolvedValue(SETTINGS);
     const resolutions = new Resolutions({});
-    await Promise.all([1, 2, 3].map(() => resolutions.resolve("build")));
+    await Promise.all([1, 2, 3].map(() => resolutions.resolve({ host: "build" })));
     expect(resolve).toHaveBeenCalledTimes(1);
-    await resolutions.resolve({ host: "build" });
+    await resolutions.resolve({ host: "build", user: "root" });
     expect(resolve).toHaveBeenCalledTimes(2);
     const now = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 2_000);
-    await resolutions.resolve("build");
+    await resolutions.resolve({ host: "build" });
     now.mockRestore();
     expect(resolve).toHaveBeenCalledTimes(3);
   });
@@ -81,8 +82,8 @@ describe("what a name means", () => {
   test("is read again after a failure", async () => {
     resolve.mockReset().mockRejectedValueOnce(new TypeError("no")).mockResolvedValue(SETTINGS);
     const resolutions = new Resolutions({});
-    await expect(resolutions.resolve("build")).rejects.toThrow("no");
-    expect(await resolutions.resolve("build")).toBe(SETTINGS);
+    await expect(resolutions.resolve({ host: "build" })).rejects.toThrow("no");
+    expect(await resolutions.resolve({ host: "build" })).toBe(SETTINGS);
   });
 });
 
@@ -95,9 +96,12 @@ test("two names of one box share a connection, and one name that leads to two bo
     options: { ...optionsFor(server), identityFile: server.identityFile },
     needsOpenSsh: [],
   });
-  resolve.mockReset().mockImplementation(async (destination) => settingsOf(destination === "other" ? other : one));
+  resolve
+    .mockReset()
+    .mockImplementation(async (destination) => settingsOf(readDestination(destination).host === "other" ? other : one));
   await using pool = new ConnectionPool();
   const leases = [await pool.lease("build"), await pool.lease("build-7"), await pool.lease("other")];
+  expect(leases[0]?.connection.box).toBe(leases[1]?.connection.box);
   expect([one.embedded.accepted, other.embedded.accepted]).toEqual([1, 1]);
   // The name leads elsewhere from now on. Whoever has a lease keeps it.
   resolve.mockImplementation(async () => settingsOf(other));
