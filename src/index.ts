@@ -1,6 +1,7 @@
 export { connect } from "./connect/connect.ts";
 export type { ConnectOptions, HostKeyPrompt, KeyboardInteractivePrompt } from "./connect/connect-options.ts";
 export { type Destination, type DestinationParts, readDestination } from "./connect/destination.ts";
+export type { BoxStats, ConnectionStats, PoolStats } from "./connect/pool/pool-stats.ts";
 export { ConnectionPool, type ConnectionPoolOptions, type Lease } from "./connect/pool.ts";
 // For those who write a runner or a host of their own.
 export { type Address, formatAddress, parseAddress, type TcpAddress, type UnixAddress } from "./contract/address.ts";

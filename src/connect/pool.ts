@@ -1,22 +1,22 @@
 import { setMaxListeners } from "node:events";
-import createDebug from "debug";
-import PQueue from "p-queue";
 import type { Connection } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import { within } from "../lifetime/deadline.ts";
-import { SharedAttempt } from "../lifetime/shared-attempt.ts";
-import { resolveSettings } from "./config/resolve-settings.ts";
 import { type ConnectOptions, checkConnectOptions, checkNumber } from "./connect-options.ts";
-import { type Destination, type DestinationParts, readDestination } from "./destination.ts";
+import { type Destination, describeTarget, destinationUrl, readDestination } from "./destination.ts";
 import { checkPins } from "./host-key-pins.ts";
 import { openSettings } from "./open-settings.ts";
 import type { OwnedConnection } from "./owned-connection.ts";
+import { BoxPool } from "./pool/box-pool.ts";
+import { HandshakeGate } from "./pool/handshake-gate.ts";
+import { doorOf, identityOf } from "./pool/identity.ts";
+import { type BoxStats, type PoolStats, poolStatsText } from "./pool/pool-stats.ts";
+import { Resolutions } from "./pool/resolutions.ts";
+import type { Settings } from "./settings.ts";
 
-const debug = createDebug("go-plugin-ssh:pool");
-
-/** sshd begins to drop connections at ten that have not logged in (MaxStartups 10:30:100). */
-const HANDSHAKES_PER_BOX = 5;
 const IDLE_TIMEOUT_MS = 10_000;
+/** What was learnt about a box is remembered after its last connection, unless there are more boxes than this. */
+const REMEMBERED_BOXES = 100;
 
 /** Settings of a {@link ConnectionPool}. */
 export interface ConnectionPoolOptions extends ConnectOptions {
@@ -24,29 +24,33 @@ export interface ConnectionPoolOptions extends ConnectOptions {
   idleTimeoutMs?: number;
 }
 
-/** A connection that is shared with others. Give it back with `release`; only the pool closes it. */
+/** A share in the connections to a box. Give it back with `release`; only the pool closes them. */
 export interface Lease extends AsyncDisposable {
+  /**
+   * Behaves as one connection: it is lost when the one below it is. A command for which that has no session left runs on
+   * another connection to the same box, which is made if need be. When the lease was given back, it is `closed`.
+   */
   readonly connection: Connection;
-  /** Gives the connection back. May be called often. */
+  /** Gives the connection back. What runs on it is no longer counted. May be called often. */
   release(): void;
 }
 
-interface Entry {
-  readonly attempt: SharedAttempt<OwnedConnection>;
-  leases: number;
-  idle?: ReturnType<typeof setTimeout> | undefined;
+interface Box {
+  readonly name: string;
+  readonly connections: BoxPool;
+  readonly gate: HandshakeGate;
 }
 
 /**
- * Owns SSH connections that several runners share: one for each box and login. Starts that come together share one
- * SSH handshake. A connection that broke is forgotten, and the next lease makes a new one.
+ * Owns SSH connections that several runners share: one for each box and identity, and more where the server lets one
+ * have only so many sessions. Starts that come together share one SSH handshake, and only a few handshakes with one
+ * server are under way at a time. A connection that broke is forgotten, and the next lease makes a new one.
  */
 export class ConnectionPool implements AsyncDisposable {
-  readonly #options: ConnectOptions;
   readonly #idleTimeoutMs: number;
-  readonly #entries = new Map<string, Entry>();
-  readonly #handshakes = new Map<string, PQueue>();
-  readonly #connections = new Set<OwnedConnection>();
+  readonly #resolutions: Resolutions;
+  readonly #boxes = new Map<string, Box>();
+  readonly #gates = new Map<string, HandshakeGate>();
   readonly #ending = new AbortController();
   #closing: Promise<void> | undefined;
 
@@ -58,44 +62,51 @@ export class ConnectionPool implements AsyncDisposable {
     checkNumber("idleTimeoutMs", idleTimeoutMs);
     checkConnectOptions(options);
     checkPins(options.hostKeyFingerprints);
-    this.#options = options;
     this.#idleTimeoutMs = idleTimeoutMs;
+    this.#resolutions = new Resolutions(options);
     // One listener for each connection that is being made is no leak.
     setMaxListeners(0, this.#ending.signal);
   }
 
   /** How many connections are open. */
   get size(): number {
-    return this.#connections.size;
+    return [...this.#boxes.values()].reduce((sum, { connections }) => sum + connections.links.length, 0);
   }
 
   /**
-   * A connection to the box, made now or shared with others. `signal` gives up this wait; the connecting itself ends
-   * when the last one who waits has given up.
+   * A share in the connections to the box, of which one is made now if there is none. `signal` gives up this wait; the
+   * connecting itself ends when the last one who waits has given up.
    *
    * @throws {PluginError} what connecting threw, or `closed` if the pool was closed
    */
   async lease(destination: Destination, signal?: AbortSignal): Promise<Lease> {
-    const target = readDestination(destination);
+    const parts = readDestination(destination);
     this.#throwIfClosed();
-    const key = describeParts(target);
-    const entry = this.#entry(key, target);
-    entry.leases += 1;
-    clearTimeout(entry.idle);
-    try {
-      const connection = await entry.attempt.join(signal);
-      this.#throwIfClosed();
-      connection.hold(true);
-      let held = true;
-      const release = () => {
-        if (held) this.#giveBack(key, entry);
-        held = false;
-      };
-      return { connection, release, [Symbol.asyncDispose]: async () => release() };
-    } catch (failure) {
-      this.#giveBack(key, entry);
-      throw failure;
-    }
+    const until = [this.#ending.signal];
+    const settings = await within({ until }, () => this.#resolutions.resolve(parts, signal));
+    const url = destinationUrl({ ...settings.target, host: settings.alias });
+    const connection = await this.#box(settings).connections.lease(url, signal);
+    if (this.#closing) await connection.close();
+    this.#throwIfClosed();
+    const release = () => void connection.close();
+    return { connection, release, [Symbol.asyncDispose]: async () => release() };
+  }
+
+  /** What the pool has and does now, and what has happened so far. */
+  stats(): PoolStats {
+    const boxes = [...this.#boxes.values()].map(boxStats);
+    const connections = boxes.flatMap((box) => box.connections);
+    return {
+      connections: connections.length,
+      sessions: connections.reduce((sum, { sessions }) => sum + sessions, 0),
+      waiting: boxes.reduce((sum, { waiting }) => sum + waiting, 0),
+      boxes,
+    };
+  }
+
+  /** The same for people, a line for each box. */
+  toString(): string {
+    return poolStatsText(this.stats());
   }
 
   /** Closes every connection, used or not. Resolves when they are closed; each call gives the same promise. */
@@ -108,74 +119,51 @@ export class ConnectionPool implements AsyncDisposable {
     return this.close();
   }
 
-  #entry(key: string, target: DestinationParts): Entry {
-    const known = this.#entries.get(key);
-    // One that has failed may still be here, for those who have not heard of it yet.
-    if (known?.attempt.usable) return known;
-    const attempt = new SharedAttempt(
-      (signal) => this.#open(key, target, signal),
+  #box(settings: Settings): Box {
+    const key = identityOf(settings);
+    const known = this.#boxes.get(key);
+    if (known) return known;
+    this.#forgetSome();
+    const door = doorOf(settings);
+    const gate = this.#gates.get(door) ?? new HandshakeGate();
+    this.#gates.set(door, gate);
+    const name = describeTarget(settings.target);
+    const connect = (signal: AbortSignal, priority: number) => this.#connect(settings, gate, signal, priority);
+    const box = { name, gate, connections: new BoxPool({ name, idleTimeoutMs: this.#idleTimeoutMs, connect }) };
+    this.#boxes.set(key, box);
+    return box;
+  }
+
+  async #connect(
+    settings: Settings,
+    gate: HandshakeGate,
+    signal: AbortSignal,
+    priority: number,
+  ): Promise<OwnedConnection> {
+    const connection = await within(
+      { signal, until: [this.#ending.signal] },
+      (over) =>
+        gate.pass(
+          (turn) => openSettings(settings, turn),
+          { signal: over, priority },
+          (late) => late.close(),
+        ),
       (late) => late.close(),
     );
-    const entry: Entry = { leases: 0, attempt };
-    this.#entries.set(key, entry);
-    return entry;
-  }
-
-  async #open(key: string, target: DestinationParts, signal: AbortSignal): Promise<OwnedConnection> {
-    const box = `${target.host}:${target.port ?? ""}`;
-    const queue = this.#handshakes.get(box) ?? new PQueue({ concurrency: HANDSHAKES_PER_BOX });
-    this.#handshakes.set(box, queue);
-    const limits = { signal, until: [this.#ending.signal] };
-    // Aborted while it waits for its turn, or while it connects: both end the same way. The queue gets no signal: it
-    // would race with a connection that was just made, and drop it.
-    const connection = await within(
-      limits,
-      (over) => queue.add(() => this.#connect(target, over)),
-      (late) => late.close(),
-    ).finally(() => {
-      if (queue.size + queue.pending === 0) this.#handshakes.delete(box);
-    });
     const over = [this.#ending.signal, connection.lost].find(({ aborted }) => aborted);
-    if (over) {
-      await connection.close();
-      throw over.reason;
+    if (!over) return connection;
+    await connection.close();
+    throw over.reason;
+  }
+
+  #forgetSome(): void {
+    if (this.#boxes.size < REMEMBERED_BOXES) return;
+    for (const [key, { connections, gate }] of this.#boxes) {
+      if (!connections.isUnused) continue;
+      this.#boxes.delete(key);
+      const isShared = [...this.#boxes.values()].some((other) => other.gate === gate);
+      for (const [door, known] of this.#gates) if (known === gate && !isShared) this.#gates.delete(door);
     }
-    this.#connections.add(connection);
-    debug("%s connected, %d connections", key, this.#connections.size);
-    connection.lost.addEventListener("abort", () => {
-      this.#connections.delete(connection);
-      const entry = this.#entries.get(key);
-      if (entry?.attempt.result === connection) this.#forget(key, entry);
-    });
-    return connection;
-  }
-
-  async #connect(target: DestinationParts, signal: AbortSignal): Promise<OwnedConnection> {
-    return openSettings(await resolveSettings(target, this.#options, signal), signal);
-  }
-
-  /** One lease less. With the last one, what never became a connection is forgotten, and what did begins to idle. */
-  #giveBack(key: string, entry: Entry): void {
-    entry.leases -= 1;
-    if (entry.leases > 0) return;
-    const connection = entry.attempt.result;
-    if (!connection || connection.lost.aborted) this.#forget(key, entry);
-    else this.#idle(key, entry, connection);
-  }
-
-  /** Closes the connection after a while, unless somebody leases it. It keeps no process alive meanwhile. */
-  #idle(key: string, entry: Entry, connection: OwnedConnection): void {
-    connection.hold(false);
-    entry.idle = setTimeout(() => {
-      debug("%s was idle for %d ms", key, this.#idleTimeoutMs);
-      this.#forget(key, entry);
-      void connection.close();
-    }, this.#idleTimeoutMs).unref();
-  }
-
-  #forget(key: string, entry: Entry): void {
-    clearTimeout(entry.idle);
-    if (this.#entries.get(key) === entry) this.#entries.delete(key);
   }
 
   #throwIfClosed(): void {
@@ -185,12 +173,27 @@ export class ConnectionPool implements AsyncDisposable {
   async #close(): Promise<void> {
     await undefined;
     this.#ending.abort(new PluginError("closed", "The connection pool was closed."));
-    for (const [key, entry] of this.#entries) this.#forget(key, entry);
-    await Promise.all([...this.#connections].map((connection) => connection.close()));
+    await Promise.all([...this.#boxes.values()].map(({ connections }) => connections.close()));
   }
 }
 
-/** A destination as a key of a map: the same parts, given in whatever form, are the same text. */
-function describeParts({ host, port, user }: DestinationParts): string {
-  return JSON.stringify([user, host, port]);
+function boxStats({ name, connections, gate }: Box): BoxStats {
+  const { totals, links, waiting } = connections;
+  return {
+    destination: name,
+    connections: links.map(({ sessions, limit, users }) => ({
+      sessions,
+      sessionLimit: Number.isFinite(limit) ? limit : null,
+      leases: users,
+    })),
+    waiting,
+    handshakes: { underWay: gate.underWay, waiting: gate.waiting, atOnce: gate.atOnce },
+    totals: {
+      opened: totals.opened,
+      lost: totals.lost,
+      refused: totals.sessionsRefused,
+      dropped: gate.totals.dropped,
+      retried: gate.totals.retried,
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ExecChannel } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
-import type { VendorError } from "./ssh2-errors.ts";
+import { isSessionRefused } from "./pool/session-refusal.ts";
 
 /** How long a session that is over may still be counted by the server. */
 const COUNTED_MS = 1_000;
@@ -40,7 +40,7 @@ export class Sessions {
       } catch (failure) {
         const now = performance.now();
         const mayBeOver = now - began < COUNTED_MS && now - this.#lastEnd < COUNTED_MS;
-        const again = isRefusal(failure) || (isCommandRefused(failure) && commandsAgain++ < COMMANDS_AGAIN);
+        const again = isSessionRefused(failure) || (isCommandRefused(failure) && commandsAgain++ < COMMANDS_AGAIN);
         if (!again || !mayBeOver || over.aborted) throw failure;
         await delay(AGAIN_MS, undefined, { signal: over });
       }
@@ -48,12 +48,7 @@ export class Sessions {
   }
 }
 
-/** Whether the server would not open a channel: it tells a reason then. */
-function isRefusal(failure: unknown): boolean {
-  return failure instanceof PluginError && (failure.cause as VendorError | undefined)?.reason !== undefined;
-}
-
 /** Whether the server opened a channel and would not run the command on it: it tells no reason then. */
 function isCommandRefused(failure: unknown): boolean {
-  return failure instanceof PluginError && failure.code === "plugin-not-started" && !isRefusal(failure);
+  return failure instanceof PluginError && failure.code === "plugin-not-started" && !isSessionRefused(failure);
 }

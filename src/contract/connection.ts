@@ -37,6 +37,11 @@ export interface Connection extends AsyncDisposable {
    * configuration may know more about. @default ssh:// and {@link name}
    */
   readonly destination?: string | undefined;
+  /**
+   * The same object for all connections that reach one box under one identity, where that is known: what was learnt on
+   * one of them holds for the others.
+   */
+  readonly box?: object;
   /** Aborts when the connection is no longer usable; its reason is a `PluginError`, `connection-lost` or `closed`. */
   readonly lost: AbortSignal;
   /** Starts `command` through the login shell, without a PTY. Aborting `signal` gives up starting, no more. */

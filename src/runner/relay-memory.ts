@@ -6,11 +6,11 @@ import { SharedAttempt } from "../lifetime/shared-attempt.ts";
 
 type Network = Address["network"];
 
-const memories = new WeakMap<Connection, RelayMemory>();
+const memories = new WeakMap<object, RelayMemory>();
 
 /**
  * What was learnt about one connection's server: what it refuses, and what its box has to get around that. All plugins
- * on the connection share it, so only the first one pays for a refusal.
+ * on the box share it, or on the connection where nobody knows of others, so only the first one pays for a refusal.
  */
 export class RelayMemory {
   /** Networks to which the server does not connect. */
@@ -22,8 +22,9 @@ export class RelayMemory {
 
   /** The one of a connection, made at the first question. */
   static of(connection: Connection): RelayMemory {
-    const known = memories.get(connection) ?? new RelayMemory();
-    memories.set(connection, known);
+    const place = connection.box ?? connection;
+    const known = memories.get(place) ?? new RelayMemory();
+    memories.set(place, known);
     return known;
   }
 

@@ -59,7 +59,6 @@ describe("leases that come together", () => {
       await using pool = poolFor(server);
       expect(pool.size).toBe(0);
       const leases = await Promise.all(Array.from({ length: 20 }, () => pool.lease(destinationOf(server))));
-      expect(new Set(leases.map(({ connection }) => connection)).size).toBe(1);
       expect(server.embedded.accepted).toBe(1);
       expect(pool.size).toBe(1);
       await Promise.all(leases.slice(0, 10).map(({ connection }) => expectToWork(connection)));
@@ -175,11 +174,9 @@ describe("a connection of a pool", () => {
     await leavesNoTrace(async () => {
       await using pool = poolFor(server, { idleTimeoutMs });
       const { connection, release } = await pool.lease(destinationOf(server));
-      const lost = once(connection.lost, "abort");
       release();
-      await lost;
       expect(connection.lost.reason).toMatchObject({ code: "closed" });
-      expect(pool.size).toBe(0);
+      await eventually(() => pool.size === 0, { what: "the connection to be closed" });
       await using again = await pool.lease(destinationOf(server));
       await expectToWork(again.connection);
     });
@@ -195,7 +192,7 @@ describe("a connection of a pool", () => {
       pass(999);
       const two = await pool.lease(destinationOf(server));
       pass(10_000);
-      expect(two.connection).toBe(one.connection);
+      expect(pool.size).toBe(1);
       await expectToWork(two.connection);
       expect(server.embedded.accepted).toBe(1);
     });
@@ -205,15 +202,12 @@ describe("a connection of a pool", () => {
     await using server = await startEmbedded();
     await leavesNoTrace(async () => {
       await using pool = poolFor(server, { idleTimeoutMs: 50 });
-      const { connection, release } = await pool.lease(destinationOf(server));
-      const lost = once(connection.lost, "abort");
+      const { release } = await pool.lease(destinationOf(server));
       release();
       expect(await rejectionOf(pool.lease(destinationOf(server), AbortSignal.abort()))).toMatchObject({
         code: "aborted",
       });
-      await lost;
-      expect(connection.lost.reason).toMatchObject({ code: "closed" });
-      expect(pool.size).toBe(0);
+      await eventually(() => pool.size === 0, { what: "the connection to be closed" });
     });
     expect(server.embedded.accepted).toBe(1);
   });
@@ -226,8 +220,8 @@ describe("a connection of a pool", () => {
     const [ann, bob, again] = await Promise.all(
       ["ann", "bob", "ann"].map((user) => pool.lease({ ...destinationOf(server), user })),
     );
-    expect(ann?.connection).toBe(again?.connection);
-    expect(ann?.connection).not.toBe(bob?.connection);
+    expect(ann?.connection.box).toBe(again?.connection.box);
+    expect(ann?.connection.box).not.toBe(bob?.connection.box);
     expect(asked.map(({ user }) => user).sort()).toEqual(["ann", "bob"]);
     expect(server.embedded.accepted).toBe(2);
     expect(pool.size).toBe(2);

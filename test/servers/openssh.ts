@@ -27,7 +27,10 @@ export interface OpenSshOptions {
 }
 
 /** sshd's own processes; newer versions have three programs. */
-const SSHD = /^(\S*\/)?sshd(-session|-auth)?(:|\s|$)/;
+export const SSHD = /^(\S*\/)?sshd(-session|-auth)?(:|\s|$)/;
+
+/** For many logins: the account's own rc files, which may take long, are not found. */
+export const QUICK_LOGIN: readonly string[] = ["SetEnv HOME=/nonexistent"];
 
 /** Where sshd is, or `undefined` where it is not installed. */
 export function findSshd(): string | undefined {
