@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { gunzipSync } from "node:zlib";
 import { PluginError } from "../contract/errors.ts";
 import { FIRST_WINDOW } from "./frames.ts";
@@ -41,6 +42,8 @@ export class BrokerLane {
 
   /** @param onReady called when something can be sent, later than the message came */
   constructor(rewrite: RewriteMessage, onReady: () => void, window = FIRST_WINDOW) {
+    // One listener for each message that is being rewritten is no leak.
+    setMaxListeners(0, this.#ending.signal);
     this.#rewrite = rewrite;
     this.#onReady = onReady;
     this.window = window;

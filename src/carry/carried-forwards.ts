@@ -90,18 +90,23 @@ export class CarriedForwards {
     const key = `host ${formatAddress(host)}`;
     return this.#remember(key, signal, async (over) => {
       const { directory, hostToPlugin, fromPlugin } = this.#makers;
-      const drop = () => void this.#drop(key);
+      let isGone = false;
+      const drop = () => {
+        isGone = true;
+        void this.#drop(key);
+      };
+      const unwatch = host.network === "unix" ? whenSocketGone(host.path, drop) : () => {};
       const listener = await listenForPlugin(await directory(), (stream) => void fromPlugin(stream, host, drop));
+      const close = async () => {
+        unwatch();
+        await listener.close();
+      };
       try {
         const address = await hostToPlugin(listener.address, over);
-        const unwatch = host.network === "unix" ? whenSocketGone(host.path, drop) : () => {};
-        const close = async () => {
-          unwatch();
-          await listener.close();
-        };
+        if (isGone) throw new PluginError("forward-failed", "The host listens there no more.");
         return { address, close };
       } catch (failure) {
-        await listener.close();
+        await close();
         throw failure;
       }
     });
@@ -121,7 +126,13 @@ export class CarriedForwards {
     if (this.#closed) throw new PluginError("closed", "Nothing is carried any more.");
     let attempt = this.#forwards.get(key);
     if (!attempt?.usable) {
-      attempt = new SharedAttempt(make, (late) => late.close());
+      const guarded = async (over: AbortSignal) => {
+        const forward = await make(over);
+        if (!this.#closed) return forward;
+        await forward.close();
+        throw new PluginError("closed", "Nothing is carried any more.");
+      };
+      attempt = new SharedAttempt(guarded, (late) => late.close());
       this.#forwards.set(key, attempt);
     }
     const mine = attempt;

@@ -24,6 +24,8 @@ export function whenSocketGone(path: string, onGone: () => void): () => void {
   watch.told.add(onGone);
   watches.set(path, watch);
   timer ??= setInterval(lookAtAll, LOOK_MS).unref();
+  // It may be there for less than a second.
+  if (!watch.wasThere) void lookAt(path, watch);
   return () => {
     watch.told.delete(onGone);
     if (watch.told.size === 0) forget(path, watch);

@@ -50,10 +50,13 @@ export async function forwardToHost(
     });
     join(socket, stream);
   };
-  const made = await connection.listen(at, arrived, signal);
+  if (host.network === "unix") unwatch = whenSocketGone(host.path, stopListening);
+  const made = await connection.listen(at, arrived, signal).catch((failure) => {
+    unwatch();
+    throw failure;
+  });
   listener = made;
   if (gone) await made.close();
-  else if (host.network === "unix") unwatch = whenSocketGone(host.path, stopListening);
   debug("%s is reached from the box at %s", formatAddress(host), formatAddress(made.address));
   return {
     address: made.address,
