@@ -1,5 +1,5 @@
 import { PluginError } from "../contract/errors.ts";
-import type { BrokerLane } from "./broker-lane.ts";
+import { BrokerLane, type RewriteMessage } from "./broker-lane.ts";
 import { type FrameHandler, FrameReader, type Treatment } from "./frame-reader.ts";
 import {
   ACK,
@@ -27,6 +27,9 @@ import type { RequestPaths } from "./request-paths.ts";
 
 /** Frames that are gathered as a whole have to be of a decent length. */
 const MOST_GATHERED = 1024 * 1024;
+
+/** Hosts have one broker's stream; so many that are over are remembered, because allowances for them may still come. */
+const MOST_OVER = 16;
 
 const PASS: Treatment = { passes: true };
 
@@ -157,6 +160,15 @@ export class Lane implements FrameHandler {
     this.#options.onForeign();
   }
 
+  /** This direction of a broker's stream that begins. */
+  openBroker(id: number, rewrite: RewriteMessage): BrokerLane {
+    const over = [...this.brokers].filter(([, broker]) => broker.over);
+    for (const [old] of over.slice(0, Math.max(0, over.length - MOST_OVER))) this.brokers.delete(old);
+    const broker = new BrokerLane(rewrite, () => this.settle(), this.initialWindow);
+    this.brokers.set(id, broker);
+    return broker;
+  }
+
   /** The stream is no more, if it is a broker's. */
   abandon(id: number): void {
     this.brokers.get(id)?.abandon();
@@ -210,7 +222,7 @@ export class Lane implements FrameHandler {
     if (type === HEADERS && flags & END_STREAM) {
       this.settle();
       // Headers keep their order, so these cannot wait for what the broker's stream has not sent yet.
-      this.#finishBroker(id);
+      this.brokers.get(id)?.abandon();
     }
     if (!this.#held.isEmpty) return this.#hold(header, requests);
     this.#isBlockOpen = leavesBlockOpen(header);
@@ -290,19 +302,9 @@ export class Lane implements FrameHandler {
     }
     if (broker.isAtEnd) {
       this.#outlet.write(writeHeader({ length: 0, type: DATA, flags: END_STREAM, id }));
-      this.#finishBroker(id);
+      broker.abandon();
     } else {
       this.pay(id, broker);
     }
-  }
-
-  /** The receiver has been told the end of the stream. When both have, nothing of it is kept. */
-  #finishBroker(id: number): void {
-    const broker = this.brokers.get(id);
-    broker?.abandon();
-    const other = this.opposite.brokers.get(id);
-    if (!broker || !(other?.over ?? true)) return;
-    this.brokers.delete(id);
-    this.opposite.brokers.delete(id);
   }
 }

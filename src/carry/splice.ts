@@ -4,7 +4,7 @@ import { type Address, formatAddress, parseAddress } from "../contract/address.t
 import { PluginError } from "../contract/errors.ts";
 import { within } from "../lifetime/deadline.ts";
 import { join } from "../lifetime/join.ts";
-import { BrokerLane, type RewriteMessage } from "./broker-lane.ts";
+import type { RewriteMessage } from "./broker-lane.ts";
 import { readConnInfo } from "./conn-info.ts";
 import { END_STREAM, type FrameHeader } from "./frames.ts";
 import { Lane } from "./lane.ts";
@@ -72,8 +72,8 @@ export function splice(client: Duplex, server: Duplex, options: SpliceOptions): 
   };
   const onPath = (path: string, { id, flags }: FrameHeader) => {
     if (path !== BROKER_PATH || !lanes.toServer || !lanes.toClient) return;
-    const toServer = openBroker(lanes.toServer, id, rewriter(options.fromClient, warn));
-    openBroker(lanes.toClient, id, rewriter(options.fromServer, warn));
+    const toServer = lanes.toServer.openBroker(id, rewriter(options.fromClient, warn));
+    lanes.toClient.openBroker(id, rewriter(options.fromServer, warn));
     if (flags & END_STREAM) toServer.abandon();
   };
   const onEnd = (failure?: Error) => {
@@ -97,12 +97,6 @@ export function splice(client: Duplex, server: Duplex, options: SpliceOptions): 
       return (chunk) => lane.take(chunk);
     },
   });
-}
-
-function openBroker(lane: Lane, id: number, rewrite: RewriteMessage): BrokerLane {
-  const broker = new BrokerLane(rewrite, () => lane.settle(), lane.initialWindow);
-  lane.brokers.set(id, broker);
-  return broker;
 }
 
 function rewriter(rewrite: Rewrite, warn: (text: string) => void): RewriteMessage {

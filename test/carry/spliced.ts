@@ -1,5 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { type ClientHttp2Session, connect, createServer, type Http2Server, type SessionOptions } from "node:http2";
+import {
+  type ClientHttp2Session,
+  connect,
+  createServer,
+  type Http2Server,
+  type Http2Session,
+  type SessionOptions,
+} from "node:http2";
 import { connect as connectSocket, createServer as createSocketServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -59,8 +66,8 @@ export async function startSpliced(
   });
   await listening(server as unknown as Server, directPath);
   await listening(front, path);
-  const sessions = new Set<ClientHttp2Session>();
-  server.on("session", (session) => session.on("error", () => {}));
+  const sessions = new Set<Http2Session>();
+  server.on("session", (session) => sessions.add(session.on("error", () => {})));
   return {
     server,
     path,
