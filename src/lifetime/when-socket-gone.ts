@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 
 /** A listener that is gone for so long does no harm. */
@@ -20,12 +21,11 @@ let timer: NodeJS.Timeout | undefined;
  * @returns ends the watch
  */
 export function whenSocketGone(path: string, onGone: () => void): () => void {
-  const watch = watches.get(path) ?? { told: new Set(), wasThere: false };
+  // It may be there for less than a second.
+  const watch = watches.get(path) ?? { told: new Set(), wasThere: existsSync(path) };
   watch.told.add(onGone);
   watches.set(path, watch);
   timer ??= setInterval(lookAtAll, LOOK_MS).unref();
-  // It may be there for less than a second.
-  if (!watch.wasThere) void lookAt(path, watch);
   return () => {
     watch.told.delete(onGone);
     if (watch.told.size === 0) forget(path, watch);
