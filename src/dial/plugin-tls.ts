@@ -9,6 +9,8 @@ export interface MutualTls {
   readonly privateKeyPem: string;
   /** The plugin's certificate, from its handshake line. */
   readonly pluginCertificate: Buffer;
+  /** What is spoken inside. net/rpc has no name in TLS. @default "grpc" */
+  readonly protocol?: "grpc" | "netrpc" | undefined;
 }
 
 /**
@@ -43,6 +45,15 @@ const SERVER_NAME = "localhost";
 /** Whether these are the certificates of AutoMTLS. */
 export function isMutual(tls: PluginTls): tls is MutualTls {
   return "pluginCertificate" in tls;
+}
+
+/** What we offer to speak inside, in TLS's words. */
+export function alpnOf(tls: PluginTls): { ALPNProtocols?: string[] } {
+  return speaksNetRpc(tls) ? {} : { ALPNProtocols: ["h2"] };
+}
+
+function speaksNetRpc(tls: PluginTls): boolean {
+  return isMutual(tls) && tls.protocol === "netrpc";
 }
 
 /** The name that the plugin's certificate is for. */
@@ -84,7 +95,9 @@ export function secureContextOf(tls: PluginTls): SecureContextOptions {
 export function refusalOf(socket: TLSSocket, tls: PluginTls): PluginError | undefined {
   if (isMutual(tls) && !socket.getPeerX509Certificate()?.raw.equals(tls.pluginCertificate)) return notPinned();
   // gRPC runs on HTTP/2 only; peers from grpc-go 1.67 on insist on the name.
-  return socket.alpnProtocol === "h2" ? undefined : tlsFailed(tls, undefined, " without choosing HTTP/2");
+  return socket.alpnProtocol === "h2" || speaksNetRpc(tls)
+    ? undefined
+    : tlsFailed(tls, undefined, " without choosing HTTP/2");
 }
 
 /** The error for a TLS handshake that did not succeed. */

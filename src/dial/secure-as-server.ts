@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { within } from "../lifetime/deadline.ts";
-import { isMutual, type PluginTls, refusalOf, secureContextOf, tlsFailed, tlsUnusable } from "./plugin-tls.ts";
+import { alpnOf, isMutual, type PluginTls, refusalOf, secureContextOf, tlsFailed, tlsUnusable } from "./plugin-tls.ts";
 
 /**
  * Speaks TLS over `stream` as the side that was connected to, and resolves when the plugin has proved by a certificate
@@ -45,7 +45,7 @@ function begin(stream: Duplex, tls: PluginTls): Server {
       requestCert: true,
       // With AutoMTLS the pin takes the place of a chain of trust.
       rejectUnauthorized: !isMutual(tls),
-      ALPNProtocols: ["h2"],
+      ...alpnOf(tls),
     });
   } catch (failure) {
     stream.destroy();

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { connect, type TLSSocket } from "node:tls";
 import { within } from "../lifetime/deadline.ts";
 import {
+  alpnOf,
   isMutual,
   type PluginTls,
   refusalOf,
@@ -48,7 +49,7 @@ function begin(stream: Duplex, tls: PluginTls): TLSSocket {
       ...secureContextOf(tls),
       socket: stream,
       servername: serverNameOf(tls),
-      ALPNProtocols: ["h2"],
+      ...alpnOf(tls),
       // With AutoMTLS the pin takes the place of a chain of trust.
       rejectUnauthorized: !isMutual(tls),
     });

@@ -2,6 +2,12 @@ import type { Duplex } from "node:stream";
 import { PluginError } from "../contract/errors.ts";
 
 /**
+ * Stands in one direction between the two: it gets each chunk, and writes what is to go on instead. It may write at any
+ * time; what it throws ends both sides.
+ */
+export type Through = (write: (bytes: Buffer) => void) => (chunk: Buffer) => void;
+
+/**
  * Copies both ways until both have ended. Either side may end first: the other direction goes on. A side that closes
  * after it has sent everything is heard to the end, however slowly the other one reads; a side that fails, or closes in
  * the middle, ends both. Back-pressure passes through.
@@ -11,8 +17,14 @@ import { PluginError } from "../contract/errors.ts";
  * other (ssh2's channels close both directions at once).
  *
  * @param onEnd called once, when nothing flows any more and both are destroyed, with the failure if there was one
+ * @param through what stands in the way to the right and to the left, if anything does
  */
-export function join(left: Duplex, right: Duplex, onEnd: (failure?: Error) => void = () => {}): void {
+export function join(
+  left: Duplex,
+  right: Duplex,
+  onEnd: (failure?: Error) => void = () => {},
+  through: { toRight?: Through; toLeft?: Through } = {},
+): void {
   const sides = [new Side(left), new Side(right)] as const;
   let over = false;
   const end = (failure?: Error) => {
@@ -22,8 +34,8 @@ export function join(left: Duplex, right: Duplex, onEnd: (failure?: Error) => vo
     right.destroy();
     onEnd(failure);
   };
-  copy(sides[0], sides[1], end);
-  copy(sides[1], sides[0], end);
+  copy(sides[0], sides[1], end, through.toRight);
+  copy(sides[1], sides[0], end, through.toLeft);
   if (left.destroyed || right.destroyed) {
     end(closedEarly());
     return;
@@ -56,14 +68,21 @@ class Side {
   }
 }
 
-function copy(from: Side, to: Side, end: (failure?: Error) => void): void {
+function copy(from: Side, to: Side, end: (failure?: Error) => void, through: Through = (write) => write): void {
   const endIfDone = () => {
     if ((from.ended || to.closed) && (to.ended || from.closed) && from.deaf && to.deaf) end();
   };
   from.stream.on("error", end);
-  from.stream.on("data", (chunk: Buffer) => {
+  const pass = through((bytes) => {
     // What is sent to somebody who has closed is read all the same, so that the sender's end is heard.
-    if (!to.closed && to.stream.writable && !to.stream.write(chunk)) from.stream.pause();
+    if (!to.closed && to.stream.writable && !to.stream.write(bytes)) from.stream.pause();
+  });
+  from.stream.on("data", (chunk: Buffer) => {
+    try {
+      pass(chunk);
+    } catch (failure) {
+      end(failure as Error);
+    }
   });
   to.stream.on("drain", () => from.stream.resume());
   const hearEnd = () => {

@@ -4,6 +4,7 @@ import createDebug from "debug";
 import { type Address, formatAddress } from "../contract/address.ts";
 import type { Connection, Listener } from "../contract/connection.ts";
 import { join } from "../lifetime/join.ts";
+import { whenSocketGone } from "../lifetime/when-socket-gone.ts";
 import type { Forward } from "./forward-to-plugin.ts";
 
 const debug = createDebug("go-plugin-ssh:forward");
@@ -29,9 +30,11 @@ export async function forwardToHost(
   const sockets = new Set<Socket>();
   let listener: Listener | undefined;
   let gone = false;
+  let unwatch = () => {};
   const stopListening = () => {
     if (gone) return;
     gone = true;
+    unwatch();
     // The first connection may be faster than the word that the box listens.
     void listener?.close();
     onGone();
@@ -47,7 +50,11 @@ export async function forwardToHost(
     });
     join(socket, stream);
   };
-  const made = await connection.listen(at, arrived, signal);
+  if (host.network === "unix") unwatch = whenSocketGone(host.path, stopListening);
+  const made = await connection.listen(at, arrived, signal).catch((failure) => {
+    unwatch();
+    throw failure;
+  });
   listener = made;
   if (gone) await made.close();
   debug("%s is reached from the box at %s", formatAddress(host), formatAddress(made.address));
@@ -55,6 +62,7 @@ export async function forwardToHost(
     address: made.address,
     close: async () => {
       gone = true;
+      unwatch();
       for (const socket of sockets) socket.destroy();
       await made.close();
     },

@@ -99,3 +99,12 @@ test("an abort ends the handshake and the stream under it", async () => {
   await expect(secured).rejects.toMatchObject({ code: "aborted" });
   expect(stream.destroyed).toBe(true);
 });
+
+test("net/rpc has no name in TLS: none is offered, and none is missed", async () => {
+  await using plugin = await startPlugin(PLUGIN, { alpn: [] });
+  const stream = await plugin.dial();
+  const socket = await secure(stream, { ...tls(PLUGIN), protocol: "netrpc" }, NEVER);
+  socket.write("hello");
+  await eventually(() => Buffer.concat(plugin.received).toString() === "hello", { what: "what was said" });
+  socket.destroy();
+});

@@ -156,3 +156,42 @@ test("an error after the end has a handler too", async () => {
   await end;
   expect(middleLeft.listenerCount("error")).toBeGreaterThan(0);
 });
+
+describe("what stands between", () => {
+  test("decides what is written, at any time, in one direction and not in the other", async () => {
+    const [left, middleLeft] = await pair();
+    const [middleRight, right] = await pair();
+    let writeMore = (_: Buffer) => {};
+    join(middleLeft, middleRight, undefined, {
+      toRight: (write) => {
+        writeMore = write;
+        return (chunk) => write(Buffer.from(chunk.toString().toUpperCase()));
+      },
+    });
+    const heard: Buffer[][] = [[], []];
+    right.on("data", (chunk: Buffer) => heard[0]?.push(chunk));
+    left.on("data", (chunk: Buffer) => heard[1]?.push(chunk));
+    left.write("loud");
+    await eventually(() => Buffer.concat(heard[0] ?? []).toString() === "LOUD", { what: "the chunk" });
+    writeMore(Buffer.from(" and more"));
+    right.write("calm");
+    await eventually(() => Buffer.concat(heard[0] ?? []).toString() === "LOUD and more", { what: "more" });
+    await eventually(() => Buffer.concat(heard[1] ?? []).toString() === "calm", { what: "the answer" });
+  });
+
+  test("ends both by what it throws", async () => {
+    const [left, middleLeft] = await pair();
+    const [middleRight, right] = await pair();
+    const end = later<Error | undefined>();
+    const failure = new Error("not that");
+    join(middleLeft, middleRight, (reason) => end.resolve(reason), {
+      toRight: () => () => {
+        throw failure;
+      },
+    });
+    left.write("anything");
+    expect(await end.promise).toBe(failure);
+    await eventually(() => middleLeft.destroyed && middleRight.destroyed, { what: "both ends" });
+    right.destroy();
+  });
+});

@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const MODULE = fileURLToPath(new URL("./go", import.meta.url));
+/** Hosts in Go, a module of its own that takes the calls' code from the plugins'. */
+const HOSTS = fileURLToPath(new URL("../hosts/go", import.meta.url));
 const CACHE = fileURLToPath(new URL("../../.cache/go-plugins", import.meta.url));
 const BUILD_TIMEOUT_MS = 5 * 60_000;
 
@@ -44,6 +46,14 @@ export function hasGo(): boolean {
 /** The same as `buildProgram` for the plugin `kv`. Bound, because vitest reads the parameters of what `beforeAll` gets. */
 export const buildKv: (options?: BuildOptions) => Promise<string> = buildProgram.bind(undefined, "kv");
 
+/** The same for a host in `test/hosts/go`: a program that starts a plugin, whose command is what follows its flags. */
+export function buildHost(program: string): Promise<string> {
+  return once(`host ${program}`, async () => {
+    const directory = join(CACHE, await fingerprint(HOSTS, MODULE), "hosts");
+    return build(HOSTS, directory, program, [`./${program}`]);
+  });
+}
+
 /** The plugin of one of go-plugin's own examples, as `buildProgram` builds ours. */
 export function buildUpstreamExample(example: "grpc" | "bidirectional"): Promise<string> {
   return buildProgram(`github.com/hashicorp/go-plugin/examples/${example}/plugin-go-grpc`);
@@ -57,10 +67,17 @@ export function buildUpstreamExample(example: "grpc" | "bidirectional"): Promise
  * The first build on a machine downloads Go modules.
  */
 export function buildProgram(program: string, { goPlugin = "1.8" }: BuildOptions = {}): Promise<string> {
-  const key = `${program} ${goPlugin}`;
+  return once(`${program} ${goPlugin}`, async () => {
+    const directory = join(CACHE, await fingerprint(MODULE), goPlugin);
+    const source = program.includes("/") ? program : `./${program}`;
+    return build(MODULE, directory, program, [`-modfile=${MODULE_FILES[goPlugin]}`, source]);
+  });
+}
+
+function once(key: string, make: () => Promise<string>): Promise<string> {
   const earlier = built.get(key);
   if (earlier) return earlier;
-  const path = build(program, goPlugin).catch((failure) => {
+  const path = make().catch((failure) => {
     built.delete(key);
     throw failure;
   });
@@ -68,16 +85,13 @@ export function buildProgram(program: string, { goPlugin = "1.8" }: BuildOptions
   return path;
 }
 
-async function build(program: string, goPlugin: GoPluginVersion): Promise<string> {
-  const directory = join(CACHE, await fingerprint(), goPlugin);
-  const isOurs = !program.includes("/");
+async function build(module: string, directory: string, program: string, what: readonly string[]): Promise<string> {
   const path = join(directory, program.replaceAll("/", "-"));
   if (existsSync(path)) return path;
   await mkdir(directory, { recursive: true });
   const unfinished = join(directory, `.${randomUUID()}`);
   try {
-    const modules = `-modfile=${MODULE_FILES[goPlugin]}`;
-    await runGo([...BUILD, modules, "-o", unfinished, isOurs ? `./${program}` : program], BUILD_TIMEOUT_MS);
+    await runGo(module, [...BUILD, "-o", unfinished, ...what], BUILD_TIMEOUT_MS);
     await rename(unfinished, path);
   } finally {
     await rm(unfinished, { force: true });
@@ -86,24 +100,26 @@ async function build(program: string, goPlugin: GoPluginVersion): Promise<string
 }
 
 /** Changes with the sources, the versions of the modules, the compiler and the way of building. */
-async function fingerprint(): Promise<string> {
+async function fingerprint(...modules: string[]): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify([BUILD, MODULE_FILES]));
-  hash.update(await runGo(["env", "GOVERSION", "GOOS", "GOARCH"], 60_000));
-  const files = await readdir(MODULE, { recursive: true, withFileTypes: true });
-  const paths = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
-  for (const path of paths.sort()) {
-    const content = await readFile(path);
-    hash.update(`${path.slice(MODULE.length)} ${content.length}\n`).update(content);
+  hash.update(await runGo(MODULE, ["env", "GOVERSION", "GOOS", "GOARCH"], 60_000));
+  for (const module of modules) {
+    const files = await readdir(module, { recursive: true, withFileTypes: true });
+    const paths = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
+    for (const path of paths.sort()) {
+      const content = await readFile(path);
+      hash.update(`${path.slice(module.length)} ${content.length}\n`).update(content);
+    }
   }
   return hash.digest("hex").slice(0, 16);
 }
 
-async function runGo(args: readonly string[], timeoutMs: number): Promise<string> {
+async function runGo(module: string, args: readonly string[], timeoutMs: number): Promise<string> {
   try {
-    const options = { cwd: MODULE, env: ENVIRONMENT, timeout: timeoutMs, maxBuffer: 16 * 1024 * 1024 };
+    const options = { cwd: module, env: ENVIRONMENT, timeout: timeoutMs, maxBuffer: 16 * 1024 * 1024 };
     return (await promisify(execFile)("go", args, options)).stdout;
   } catch (failure) {
-    throw new Error(explain(args, failure as GoFailure, timeoutMs), { cause: failure });
+    throw new Error(explain(module, args, failure as GoFailure, timeoutMs), { cause: failure });
   }
 }
 
@@ -113,8 +129,8 @@ interface GoFailure extends Error {
   stderr?: string;
 }
 
-function explain(args: readonly string[], failure: GoFailure, timeoutMs: number): string {
-  const what = `\`go ${args.join(" ")}\` in test/plugins/go`;
+function explain(module: string, args: readonly string[], failure: GoFailure, timeoutMs: number): string {
+  const what = `\`go ${args.join(" ")}\` in ${module}`;
   return failure.killed
     ? `${what} took longer than ${timeoutMs} ms. Its first run downloads modules: is their proxy reachable?\n${failure.stderr}`
     : `${what} failed.\n${failure.stderr || failure.message}`;

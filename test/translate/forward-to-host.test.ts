@@ -161,3 +161,16 @@ test("a box that does not listen: its reason, and nothing stays", async () => {
     code: "forward-forbidden",
   });
 });
+
+test("a forward to the host ends when the file of the host's socket is gone, though nobody has connected", async () => {
+  await using scratch = await Scratch.make();
+  const host = await Side.listen({ network: "unix", path: scratch.path("host") }, echo);
+  const { connection, close } = fakeBox();
+  const onGone = vi.fn();
+  const forward = await forwardToHost(connection, BOX, host.address, onGone);
+  expect(close).not.toHaveBeenCalled();
+  await host[Symbol.asyncDispose]();
+  await eventually(() => close.mock.calls.length === 1, { what: "the box to be told" });
+  expect(onGone).toHaveBeenCalledTimes(1);
+  await forward.close();
+});
