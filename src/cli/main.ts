@@ -1,15 +1,21 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import packageFile from "../../package.json" with { type: "json" };
-import { demoCommand } from "./demo.ts";
 import { EXIT_CODES_HELP, exitCode } from "./exit-codes.ts";
 import { failureText, fitted } from "./failure-text.ts";
+
+/** Each command is loaded when it is asked for: a shim has no use for what the demonstration needs. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  shim: async () => (await import("./shim.ts")).shimCommand(),
+  demo: async () => (await import("./demo.ts")).demoCommand(),
+};
 
 const program = new Command("go-plugin-ssh")
   .description(packageFile.description)
   .version(packageFile.version)
   .addHelpText("after", `\n${EXIT_CODES_HELP}`);
-program.addCommand(demoCommand());
+const asked = COMMANDS[process.argv[2] ?? ""];
+for (const load of asked ? [asked] : Object.values(COMMANDS)) program.addCommand(await load());
 for (const command of [program, ...program.commands]) {
   command
     .exitOverride()
