@@ -20,6 +20,7 @@ const speaksToHost = process.argv[2] === "shim" && isStartedByHost(process.env);
 const program = new Command("go-plugin-ssh")
   .description(packageFile.description)
   .version(packageFile.version)
+  .configureHelp({ subcommandTerm: (command) => command.name() })
   .addHelpText("after", `\n${EXIT_CODES_HELP}`);
 const asked = COMMANDS[process.argv[2] ?? ""];
 for (const load of asked ? [asked] : Object.values(COMMANDS)) program.addCommand(await load());
