@@ -29,8 +29,15 @@ for (const folder of ["exec", "connect/openssh"]) {
 const options = { bundle: true, platform: "node", target: "node20", format: "esm", logLevel: "warning" };
 await build({
   ...options,
-  entryPoints: [join(top, "src", "cli", "main.ts")],
-  outfile: join(dist, "go-plugin-ssh.js"),
+  // The executable, and what an installed shim loads. What they have in common, and each command, is a file of its own
+  // that is loaded when it is needed; they lie in one directory, where the programs for the box are looked for.
+  entryPoints: {
+    "go-plugin-ssh": join(top, "src", "cli", "main.ts"),
+    shim: join(top, "src", "shim", "main.ts"),
+  },
+  outdir: dist,
+  splitting: true,
+  chunkNames: "part-[hash]",
   external: ["ssh2", "p-queue", "debug"],
   // Commander is CommonJS and asks for Node's own modules in that way.
   banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },

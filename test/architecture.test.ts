@@ -15,8 +15,9 @@ const DOORS: Record<string, readonly string[]> = {
   runner: ["contract", "lifetime", "connect", "exec", "translate"],
   client: ["contract", "lifetime", "handshake", "dial"],
   carry: ["contract", "lifetime", "handshake", "dial"],
-  cli: [...ENTRY_POINTS, "lifetime", "demo", "package.json"],
-  shim: [...ENTRY_POINTS, "demo", "carry"],
+  cli: [...ENTRY_POINTS, "lifetime", "demo", "shim", "client", "package.json"],
+  // It looks at the handshake line and at the environment by itself, and must not load what the second entry point needs.
+  shim: ["src/index.ts", "contract", "lifetime", "exec", "handshake", "carry"],
   demo: [...ENTRY_POINTS, "contract", "lifetime", ...ROOMS, "runner", "client"],
 };
 

@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findNssWrapper } from "../servers/account.ts";
 import { hasAsyncSsh } from "../servers/asyncssh.ts";
 import { builtDropbear, installedDropbear } from "../servers/dropbear.ts";
+import { findProvider } from "../tools/find-provider.ts";
 import { findPython } from "../tools/python.ts";
 
 /** A part of the tests that needs something of the machine. */
@@ -127,6 +128,13 @@ export const TIERS: readonly Tier[] = [
     what: "a notification plugin of crowdsec's, which knows nothing of this package",
     available: CROWDSEC_PLUGIN !== undefined,
     install: "apt-get download crowdsec && dpkg-deb -x crowdsec_*.deb .cache/crowdsec",
+  },
+  {
+    name: "terraform",
+    what: "Terraform itself, with a provider behind the shim",
+    available: has("terraform") && has("sshd") && basename(findProvider() ?? "").startsWith("terraform-provider-aws"),
+    install:
+      "install Terraform 1.x and put hashicorp/aws into a mirror, or name its file in GO_PLUGIN_SSH_TEST_PROVIDER",
   },
   {
     name: "netns",

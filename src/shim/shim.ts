@@ -1,0 +1,142 @@
+import { PluginError } from "../contract/errors.ts";
+import type { ExitStatus } from "../index.ts";
+import { within } from "../lifetime/deadline.ts";
+import { chooseCarry, startCarry } from "./carry.ts";
+import { findCookie, isStartedByHost } from "./cookie.ts";
+import { type Ends, listenForEnds } from "./ends.ts";
+import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
+import { type HostContract, readContract } from "./forwarded-environment.ts";
+import { hostOfCookie } from "./host-programs.ts";
+import { HostStderr } from "./host-stderr.ts";
+import type { LogFields } from "./log-words.ts";
+import { type BoxPlugin, OnBox, type StartedOnBox } from "./on-box.ts";
+import { checkSettings, type ShimSettings } from "./settings.ts";
+import { STARTED_BY_HAND } from "./started-by-hand.ts";
+
+const START_TIMEOUT_MS = 55_000;
+/** A plugin that was told to end may use its grace; then the box finishes by itself. */
+const END_MS = 12_000;
+/** A host kills what has not ended two seconds after its Shutdown, so a reader that stands still is not waited for. */
+const LAST_WORDS_MS = 1_500;
+
+/**
+ * Stands in the place of a plugin: starts the real one on a box, prints one handshake line whose address is on this side,
+ * and carries the host's connections. Ends the process when the plugin has ended, with the plugin's exit status.
+ *
+ * Nothing else is ever written to stdout, and stdin is never read: both are the host's.
+ *
+ * @param args arguments that the host gave to the shim, for the plugin
+ */
+export async function runShim(settings: ShimSettings, args: readonly string[] = []): Promise<never> {
+  if (!isStartedByHost(process.env)) {
+    process.stderr.write(STARTED_BY_HAND);
+    return process.exit(1);
+  }
+  const ends = listenForEnds(staysAfterHost(settings));
+  const stderr = new HostStderr(process.stderr, ends.hostGone);
+  process.stdout.on("error", ends.hostGone);
+  const exitCode = await new Shim(settings, args, ends, stderr).run();
+  await stderr.finish(LAST_WORDS_MS);
+  return process.exit(exitCode);
+}
+
+/** One run, from the environment to the exit code. */
+class Shim {
+  readonly #settings: ShimSettings;
+  readonly #args: readonly string[];
+  readonly #ends: Ends;
+  readonly #stderr: HostStderr;
+  #onBox: OnBox | undefined;
+
+  constructor(settings: ShimSettings, args: readonly string[], ends: Ends, stderr: HostStderr) {
+    this.#settings = settings;
+    this.#args = args;
+    this.#ends = ends;
+    this.#stderr = stderr;
+  }
+
+  /** The exit code, when all has ended. Never rejects. */
+  async run(): Promise<number> {
+    try {
+      checkSettings(this.#settings);
+      const { cookie, forwardEnv = [] } = this.#settings;
+      const contract = readContract(process.env, findCookie(process.env, cookie), forwardEnv);
+      const started = await this.#start(contract);
+      await this.#handOver(started, contract);
+      return exitCodeOf(await this.#untilEnd(started));
+    } catch (failure) {
+      return this.#fail(failure);
+    }
+  }
+
+  async #start(contract: HostContract): Promise<StartedOnBox> {
+    const settings = { ...this.#settings, command: [...this.#settings.command, ...this.#args] };
+    const plugin: BoxPlugin = {
+      settings,
+      variables: contract.variables,
+      timeoutMs: settings.startTimeoutMs ?? START_TIMEOUT_MS,
+      onRunner: (runner) => this.#stderr.carry(runner.stderr),
+      onNotice: (text) => this.#stderr.log("warn", text),
+    };
+    this.#onBox = new OnBox(plugin);
+    const started = await this.#onBox.start(this.#ends.signal);
+    this.#stderr.log("debug", "the plugin runs on the box", {
+      plugin: started.runner.id,
+      variables: Object.keys(contract.variables),
+      ms: Math.round(performance.now()),
+      ...started.phases,
+    });
+    return started;
+  }
+
+  /** Opens a way for the host and tells it where, in the one line that it waits for. */
+  async #handOver({ runner, handshake }: StartedOnBox, contract: HostContract): Promise<void> {
+    const { carry: mode = "auto", hostNetwork = "unix" } = this.#settings;
+    const chosen = chooseCarry(mode, contract, handshake.protocol);
+    const parts = { runner, handshake, contract, hostNetwork, log: this.#stderr.log };
+    const carry = await startCarry(chosen, parts, this.#ends.signal);
+    process.stdout.write(`${handshake.rewritten(carry.address, carry.certificate)}\n`);
+  }
+
+  #untilEnd({ runner }: StartedOnBox): Promise<ExitStatus> {
+    return within({ signal: this.#ends.signal }, () => runner.wait());
+  }
+
+  /** Tidies up, says why, and gives the exit code: the plugin's own where it ended by itself. */
+  async #fail(failure: unknown): Promise<number> {
+    const own = await this.#onBox?.ownEnd();
+    await within({ timeoutMs: END_MS }, async () => this.#onBox?.end()).catch(() => {});
+    await this.#stderr.finish(LAST_WORDS_MS);
+    const wasAsked = this.#ends.signal.aborted;
+    this.#stderr.log(wasAsked ? "info" : "error", messageOf(failure), fieldsOf(failure));
+    if (wasAsked) return this.#ends.exitCode();
+    if (own) return exitCodeOf(own);
+    return (failure instanceof PluginError ? EXIT_CODES[failure.code] : undefined) ?? 1;
+  }
+}
+
+/** What a failure says, without the code in front, which has a field of its own. */
+function messageOf(failure: unknown): string {
+  const text = failure instanceof Error ? failure.message : String(failure);
+  return failure instanceof PluginError ? text.replace(`[${failure.code}] `, "") : text;
+}
+
+function fieldsOf(failure: unknown): LogFields {
+  return failure instanceof PluginError ? { code: failure.code } : {};
+}
+
+/** Whether the plugin shall outlive its host, as a local one does: under hosts that come back to their plugins. */
+function staysAfterHost({ whenHostDies, cookie }: ShimSettings): boolean {
+  if (whenHostDies !== undefined) return whenHostDies === "stay";
+  const name = nameOfCookie(cookie);
+  return name !== undefined && (hostOfCookie(name)?.reattaches ?? false);
+}
+
+function nameOfCookie(given: string | undefined): string | undefined {
+  try {
+    return findCookie(process.env, given).name;
+  } catch {
+    // Told to the user later, by whoever needs it.
+    return undefined;
+  }
+}
