@@ -9,6 +9,7 @@ import type { ConnectOptions } from "../../src/connect/connect-options.ts";
 import { PluginError } from "../../src/contract/errors.ts";
 import { startEmbedded } from "../servers/embedded.ts";
 import { serverKinds } from "../servers/kinds.ts";
+import { startOpenSsh } from "../servers/openssh.ts";
 import { eventually } from "../tools/eventually.ts";
 import { startProxy } from "../tools/proxy.ts";
 import { rejectionOf } from "./failure-of.ts";
@@ -110,6 +111,50 @@ describe("something else than SSH", () => {
     expect(failure).toMatchObject({ code: "connect-failed" });
     expect(failure.message).toContain("ended during key exchange");
   });
+});
+
+describe("a server that does not stop talking", () => {
+  const MIB = 1024 * 1024;
+
+  test.each([
+    ["a banner of a mebibyte", `SSH-2.0-${"x".repeat(MIB)}\r\n`],
+    ["a line of a mebibyte before its banner", `${"x".repeat(MIB)}\r\nSSH-2.0-late\r\n`],
+    ["a mebibyte of lines before its banner", `${"x\r\n".repeat(MIB / 3)}SSH-2.0-late\r\n`],
+  ])("%s", async (_what, text) => {
+    await using server = await RawServer.start((client) => void client.write(text));
+    const failure = await failureAt(server.port);
+    expect(failure.code).toBe("connect-failed");
+    expect(failure.message.length).toBeLessThan(1_000);
+    await eventually(() => server.clients === 0, { what: "the server to be left alone" });
+  });
+
+  test("words without an end before its banner: little of them is read", async () => {
+    let written = 0;
+    await using server = await RawServer.start((client) => {
+      const talk = () => {
+        while (!client.destroyed && client.write("x".repeat(65_536))) written += 65_536;
+      };
+      client.on("drain", talk);
+      talk();
+    });
+    expect(await failureAt(server.port)).toMatchObject({ code: "connect-failed" });
+    await eventually(() => server.clients === 0, { what: "the server to be left alone" });
+    // What the system keeps for a socket is among it.
+    expect(written).toBeLessThan(32 * MIB);
+  });
+
+  test.skipIf(!kinds.some(({ name }) => name === "openssh"))(
+    "a real one, with a text of a mebibyte at the login",
+    async () => {
+      await using scratch = await Scratch.make();
+      const banner = await scratch.put("banner", "x\n".repeat(MIB / 2), 0o644);
+      await using server = await startOpenSsh({ options: [`Banner ${banner}`] });
+      const failure = await leavesNoTrace(() => rejectionOf(loginWithKey(server)));
+      expect(failure).toMatchObject({ code: "connect-failed" });
+      expect(failure.message).toContain("ended during authentication");
+      expect(failure.message.length).toBeLessThan(1_000);
+    },
+  );
 });
 
 test("no algorithm in common: said which kind, and what to do", async () => {
