@@ -8,6 +8,7 @@ import type { TestServer } from "../servers/server.ts";
 /** Options that trust a test server's host key and offer nothing but what `more` says. */
 export function optionsFor(server: Pick<TestServer, "knownHostsFile">, more: ConnectOptions = {}): ConnectOptions {
   return {
+    configFile: "none",
     identityAgent: "none",
     identityFile: [],
     userKnownHostsFile: server.knownHostsFile,

@@ -19,6 +19,9 @@ import { homeFor, hopOf, output } from "./hops.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 
+/** The user's own configuration is none of these tests' business. */
+const NO_FILE: ConnectOptions = { configFile: "none" };
+
 /** Connects to `box` through `hops`, which are known to the home that is there. */
 function through(hops: readonly TestServer[], box: TestServer, more: ConnectOptions = {}, signal?: AbortSignal) {
   const options = { identityFile: box.identityFile, proxyJump: hops.map(hopOf).join(","), ...more };
@@ -99,7 +102,7 @@ describe.skipIf(!hasTier("accounts"))("real servers", () => {
   test("a name that only the hop knows is looked up there", async () => {
     await using hop = await start();
     await using _home = await homeFor(hop);
-    const failure = await rejectionOf(connect("ann@no-such-box.invalid", { proxyJump: hopOf(hop) }));
+    const failure = await rejectionOf(connect("ann@no-such-box.invalid", { ...NO_FILE, proxyJump: hopOf(hop) }));
     expect(failure).toMatchObject({ code: "connect-failed" });
     expect(failure.message).toContain(`cannot be reached from the jump host ${hopOf(hop)}: `);
   });
@@ -193,21 +196,21 @@ describe("failures on the way name the hop and where it was to lead", () => {
 
 describe("jump hosts without an end", () => {
   test("a box that is its own jump host", async () => {
-    const failure = await rejectionOf(connect("ann@127.0.0.1", { proxyJump: "ann@127.0.0.1:22" }));
+    const failure = await rejectionOf(connect("ann@127.0.0.1", { ...NO_FILE, proxyJump: "ann@127.0.0.1:22" }));
     expect(failure.code).toBe("config-error");
-    expect(failure.message).toContain("The jump hosts go in a circle: ann@127.0.0.1:22 via ann@127.0.0.1:22.");
+    expect(failure.message).toContain("ann@127.0.0.1:22 is to be reached through itself");
     expect(failure.hint).toContain("ProxyJump none");
   });
 
   test("a circle of two", async () => {
-    const failure = await rejectionOf(connect("ann@a", { proxyJump: "ann@a,ann@b" }));
+    const failure = await rejectionOf(connect("ann@a", { ...NO_FILE, proxyJump: "ann@a,ann@b" }));
     expect(failure.code).toBe("config-error");
     expect(failure.message).toContain("go in a circle: ann@a:22 via ann@b:22 via ann@a:22.");
   });
 
   test("more than anybody needs", async () => {
     const proxyJump = Array.from({ length: 17 }, (_, index) => `ann@hop${index}`).join(",");
-    const failure = await rejectionOf(connect("ann@a", { proxyJump }));
+    const failure = await rejectionOf(connect("ann@a", { ...NO_FILE, proxyJump }));
     expect(failure.code).toBe("config-error");
     expect(failure.message).toContain("The jump hosts are more than 16: ann@a:22 via ann@hop16:22 via");
   });
@@ -242,7 +245,10 @@ describe("a hop, or the box behind it, that says nothing", () => {
     await leavesNoTrace(() =>
       withFakeTimeouts(async (pass) => {
         const failing = rejectionOf(
-          connect({ host: "127.0.0.1", port: box.port, user: "ann" }, { proxyJump: hopOf(hop), connectTimeoutMs }),
+          connect(
+            { host: "127.0.0.1", port: box.port, user: "ann" },
+            { ...NO_FILE, proxyJump: hopOf(hop), connectTimeoutMs },
+          ),
         );
         await eventually(() => box.received > 0, { what: "the client to speak" });
         pass(connectTimeoutMs);
@@ -296,7 +302,7 @@ describe("a caller who gives up", () => {
     const giveUp = new AbortController();
     await using hop = await RawServer.start(() => giveUp.abort());
     const failure = await leavesNoTrace(() =>
-      rejectionOf(connect("ann@box", { proxyJump: `ann@127.0.0.1:${hop.port}` }, giveUp.signal)),
+      rejectionOf(connect("ann@box", { ...NO_FILE, proxyJump: `ann@127.0.0.1:${hop.port}` }, giveUp.signal)),
     );
     expect(failure).toMatchObject({ code: "aborted" });
     await eventually(() => hop.clients === 0, { what: "the hop to be left alone" });
@@ -324,7 +330,7 @@ describe("a caller who gives up", () => {
     await using box = await RawServer.start(() => giveUp.abort());
     const destination = { host: "127.0.0.1", port: box.port, user: "ann" };
     const failure = await leavesNoTrace(() =>
-      rejectionOf(connect(destination, { proxyJump: hopOf(hop) }, giveUp.signal)),
+      rejectionOf(connect(destination, { ...NO_FILE, proxyJump: hopOf(hop) }, giveUp.signal)),
     );
     expect(failure).toMatchObject({ code: "aborted" });
     await eventually(() => hop.embedded.connections === 0 && box.clients === 0, { what: "both to be left alone" });

@@ -35,7 +35,7 @@ const COMMANDS = [
 
 /** Fails to connect by a command, without a trace. */
 async function failureOver(proxyCommand: string, more: ConnectOptions = {}, signal?: AbortSignal) {
-  const options = { identityAgent: "none", identityFile: [], userKnownHostsFile: [], proxyCommand, ...more };
+  const options = optionsFor({ knownHostsFile: "/nonexistent" }, { proxyCommand, ...more });
   return leavesNoTrace(() => rejectionOf(connect("ann@box", options, signal)));
 }
 
@@ -269,7 +269,7 @@ describe("tokens that cannot be used", () => {
   });
 
   test.each(["$(reboot)'", "a`b`", "x;y", 'q"q', "a|b", "tail\\"])("a user named %s", async (user) => {
-    const options = { proxyCommand: "echo %r", identityAgent: "none", identityFile: [], userKnownHostsFile: [] };
+    const options = optionsFor({ knownHostsFile: "/nonexistent" }, { proxyCommand: "echo %r" });
     const failure = await rejectionOf(connect({ host: "box", user }, options));
     expect(failure.code).toBe("config-error");
     expect(failure.message).toContain("has %r");
