@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type { ConnectOptions } from "../../src/connect/connect-options.ts";
+import type { Destination } from "../../src/connect/destination.ts";
 import type { Address } from "../../src/contract/address.ts";
 import type { Runner } from "../../src/contract/runner.ts";
 import type { EmbeddedServerOptions } from "../../src/demo/embedded-server.ts";
@@ -118,6 +119,24 @@ export async function openSshBench(options: OpenSshOptions): Promise<Bench> {
   const before = openSockets();
   const server = await startOpenSsh(options);
   return openBench(before, server, sshRunner(server), () => server.sessionPids().length);
+}
+
+/** A bench behind servers that run, the last of which is the box. They are stopped with it. */
+export function openChainBench(
+  servers: readonly TestServer[],
+  connect: ConnectOptions & { destination: Destination },
+): Bench {
+  const box = servers.at(-1) as TestServer;
+  const stop: TestServer["stop"] = async (options) => {
+    for (const server of [...servers].reverse()) await server.stop(options);
+  };
+  const connections = () => servers.reduce((sum, server) => sum + server.sessionPids().length, 0);
+  return openBench(
+    openSockets(),
+    { ...box, stop },
+    (options) => new SshRunner({ ...connect, ...options }),
+    connections,
+  );
 }
 
 /** Plugins behind the dropbear that is installed, or behind the newer one that was built. */
