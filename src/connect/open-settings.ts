@@ -7,6 +7,8 @@ import type { OwnedConnection } from "./owned-connection.ts";
 import type { Settings } from "./settings.ts";
 import { checkChain, type Errand, type OpenHop } from "./way/errand.ts";
 
+const OF_A_HOP = { connectTimeoutMs: 0, serverAliveIntervalMs: 0 };
+
 /**
  * Connects as the settings say: by `ssh2`, or by the system's `ssh` where that was asked for or is needed.
  *
@@ -35,9 +37,12 @@ function isForOpenSsh({ options, needsOpenSsh }: Settings): boolean {
   return backend === "openssh" || (backend === "auto" && needed !== "");
 }
 
-/** A jump host has no time of its own, unless its configuration says so: the deadline of the whole counts. */
+/**
+ * A jump host has no deadline and no keepalives of its own, unless its configuration says so: those of the connection
+ * that goes through it count for all of the way.
+ */
 const openHop: OpenHop = async (destination, options, errand, signal) => {
   const settings = await resolveSettings(destination, options, signal);
   checkChain(settings.target, errand);
-  return openSettings({ ...settings, options: { connectTimeoutMs: 0, ...settings.options } }, signal, errand);
+  return openSettings({ ...settings, options: { ...OF_A_HOP, ...settings.options } }, signal, errand);
 };

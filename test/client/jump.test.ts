@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { ConnectOptions } from "../../src/connect/connect-options.ts";
 import { Scratch } from "../connect/scratch.ts";
+import { entry } from "../connect/way/hops.ts";
 import { type Bench, openChainBench } from "../contract/runner-kinds.ts";
 import { buildProgram } from "../plugins/go-plugins.ts";
 import { startOpenSsh } from "../servers/openssh.ts";
@@ -32,26 +33,6 @@ async function startChain() {
     ].join("\n"),
   );
   return { servers: [first, second, box], configFile, scratch };
-}
-
-/** What a configuration says about a server: no other key and no other file of host keys will do for it. */
-function entry(
-  alias: string,
-  { host, port, user, identityFile, knownHostsFile }: TestServer,
-  ...more: string[]
-): string {
-  const settings = [
-    `HostName ${host}`,
-    `Port ${port}`,
-    `User ${user}`,
-    `IdentityFile ${identityFile}`,
-    "IdentitiesOnly yes",
-    "IdentityAgent none",
-    `UserKnownHostsFile ${knownHostsFile}`,
-    "GlobalKnownHostsFile none",
-    ...more,
-  ];
-  return [`Host ${alias}`, ...settings.map((setting) => `  ${setting}`)].join("\n");
 }
 
 /** Runs a plugin that does its sums by calling back, and tells which servers were connected to meanwhile. */

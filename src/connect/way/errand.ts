@@ -1,7 +1,7 @@
-import type { Connection } from "../../contract/connection.ts";
 import { PluginError } from "../../contract/errors.ts";
 import type { ConnectOptions } from "../connect-options.ts";
 import { type Destination, describeTarget, type Target } from "../destination.ts";
+import type { OwnedConnection } from "../owned-connection.ts";
 import type { Step } from "../ssh2-errors.ts";
 import { retell, whatOf } from "./retell.ts";
 
@@ -18,16 +18,13 @@ export interface Errand {
   pausedDuring<T>(task: () => Promise<T> | T): Promise<T>;
 }
 
-/** A connection to a jump host, which may be told whether it keeps the process alive. */
-export type Hop = Connection & { hold(keepAlive: boolean): void };
-
 /** Connects to a jump host by its own configuration. */
 export type OpenHop = (
   destination: Destination,
   options: ConnectOptions,
   errand: Errand,
   signal: AbortSignal,
-) => Promise<Hop>;
+) => Promise<OwnedConnection>;
 
 /**
  * Refuses a jump host through which one of the others is to be reached already.

@@ -3,7 +3,8 @@ import { PluginError } from "../../contract/errors.ts";
 import { harmless } from "../../lifetime/tail.ts";
 import type { ConnectOptions } from "../connect-options.ts";
 import { type DestinationParts, describeTarget, type Target } from "../destination.ts";
-import { type Errand, failedHop, type Hop, lostWithHop, type OpenHop } from "./errand.ts";
+import type { OwnedConnection } from "../owned-connection.ts";
+import { type Errand, failedHop, lostWithHop, type OpenHop } from "./errand.ts";
 import { PairedStream } from "./paired-stream.ts";
 import type { Way } from "./way.ts";
 
@@ -64,7 +65,7 @@ function hopOptions(options: ConnectOptions, before: string, { pausedDuring }: E
   };
 }
 
-function through(hop: Hop, channel: Duplex, target: Target): Way {
+function through(hop: OwnedConnection, channel: Duplex, target: Target): Way {
   const stream = new PairedStream(channel, channel);
   const broken = new AbortController();
   const onLost = () => {
@@ -86,7 +87,7 @@ function through(hop: Hop, channel: Duplex, target: Target): Way {
 }
 
 /** The error for a hop that was reached and did not connect any further. */
-function refusedBy(hop: Hop, failure: PluginError, errand: Errand, target: Target): PluginError {
+function refusedBy(hop: OwnedConnection, failure: PluginError, errand: Errand, target: Target): PluginError {
   const to = describeTarget(target);
   switch (failure.code) {
     case "forward-forbidden":

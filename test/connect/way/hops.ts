@@ -36,3 +36,23 @@ export async function output(connection: Connection, command: string): Promise<s
   expect(await exited).toEqual({ code: 0, signal: null });
   return text;
 }
+
+/** What a configuration says about a server: no other key and no other file of host keys will do for it. */
+export function entry(
+  alias: string,
+  { host, port, user, identityFile, knownHostsFile }: TestServer,
+  ...more: string[]
+): string {
+  const settings = [
+    `HostName ${host}`,
+    `Port ${port}`,
+    `User ${user}`,
+    `IdentityFile ${identityFile}`,
+    "IdentitiesOnly yes",
+    "IdentityAgent none",
+    `UserKnownHostsFile ${knownHostsFile}`,
+    "GlobalKnownHostsFile none",
+    ...more,
+  ];
+  return [`Host ${alias}`, ...settings.map((setting) => `  ${setting}`)].join("\n");
+}

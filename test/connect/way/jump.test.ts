@@ -14,6 +14,7 @@ import { rejectionOf } from "../failure-of.ts";
 import { hearing, withFakeTimeouts } from "../fake-timeouts.ts";
 import { destinationOf, optionsFor } from "../login.ts";
 import { RawServer } from "../raw-server.ts";
+import { Scratch } from "../scratch.ts";
 import { leavesNoTrace } from "../traces.ts";
 import { homeFor, hopOf, output } from "./hops.ts";
 
@@ -206,6 +207,25 @@ describe("jump hosts without an end", () => {
     const failure = await rejectionOf(connect("ann@a", { ...NO_FILE, proxyJump: "ann@a,ann@b" }));
     expect(failure.code).toBe("config-error");
     expect(failure.message).toContain("go in a circle: ann@a:22 via ann@b:22 via ann@a:22.");
+  });
+
+  test.each<[what: string, config: string, chain: RegExp]>([
+    [
+      "two boxes of a configuration that lead to each other",
+      "Host a\nHostName 127.0.0.1\nUser ann\nProxyJump b\nHost b\nHostName 127.0.0.2\nUser bob\nProxyJump a\n",
+      /ann@127\.0\.0\.1:22 via bob@127\.0\.0\.2:22 via ann@127\.0\.0\.1:22/,
+    ],
+    [
+      "a jump host for every box, itself too, under another name",
+      "Host bastion\nHostName 127.0.0.2\nUser bob\nHost *\nUser ann\nProxyJump bastion\n",
+      /ann@a:22 via bob@127\.0\.0\.2:22 via bob@127\.0\.0\.2:22/,
+    ],
+  ])("%s", async (_what, config, chain) => {
+    await using scratch = await Scratch.make();
+    const configFile = await scratch.put("ssh_config", config);
+    const failure = await leavesNoTrace(() => rejectionOf(connect("a", { configFile })));
+    expect(failure.code).toBe("config-error");
+    expect(failure.message).toMatch(chain);
   });
 
   test("more than anybody needs", async () => {
