@@ -28,7 +28,7 @@ const MAX_STARTUPS =
 
 /** What a failed dial means, by errno. */
 const DIAL_HINTS: Record<string, string> = {
-  ENOTFOUND: "The name is unknown: check its spelling. Aliases of ~/.ssh/config are not read.",
+  ENOTFOUND: "The name is unknown: check its spelling, and that the OpenSSH configuration which is read has the alias.",
   EAI_AGAIN: "The name could not be looked up just now: check the network and the name server.",
   ECONNREFUSED: "Nothing listens there: check the port, and that sshd runs.",
   EHOSTUNREACH: "There is no route to it: check the network, a VPN for example.",
