@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { PluginError } from "../../contract/errors.ts";
+import { within } from "../../lifetime/deadline.ts";
 import { harmless } from "../../lifetime/tail.ts";
 import type { ConnectOptions } from "../connect-options.ts";
 import { type DestinationParts, describeTarget, type Target } from "../destination.ts";
@@ -7,6 +8,9 @@ import type { OwnedConnection } from "../owned-connection.ts";
 import { type Errand, failedHop, lostWithHop, type OpenHop } from "./errand.ts";
 import { PairedStream } from "./paired-stream.ts";
 import type { Way } from "./way.ts";
+
+/** How long to wait, when a channel has ended, for the news that its connection has: then it is known why. */
+const NEWS_MS = 100;
 
 /**
  * Goes through jump hosts: connects to the last of them, through those before it, and from there to the target. Each
@@ -66,7 +70,11 @@ function hopOptions(options: ConnectOptions, before: string, { pausedDuring }: E
 }
 
 function through(hop: OwnedConnection, channel: Duplex, target: Target): Way {
-  const stream = new PairedStream(channel, channel);
+  const stream: PairedStream = new PairedStream(channel, channel, (end) => {
+    // Who ended it himself needs no reason.
+    if (stream.writableEnded) end();
+    else void within({ timeoutMs: NEWS_MS, until: [hop.lost] }, () => new Promise<never>(() => {})).catch(end);
+  });
   const broken = new AbortController();
   const onLost = () => {
     broken.abort(lostWithHop(hop.lost.reason as PluginError, target));

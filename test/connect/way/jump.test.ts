@@ -16,7 +16,7 @@ import { destinationOf, optionsFor } from "../login.ts";
 import { RawServer } from "../raw-server.ts";
 import { Scratch } from "../scratch.ts";
 import { leavesNoTrace } from "../traces.ts";
-import { homeFor, hopOf, output } from "./hops.ts";
+import { entry, homeFor, hopOf, output } from "./hops.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -106,6 +106,28 @@ describe.skipIf(!hasTier("accounts"))("real servers", () => {
     const failure = await rejectionOf(connect("ann@no-such-box.invalid", { ...NO_FILE, proxyJump: hopOf(hop) }));
     expect(failure).toMatchObject({ code: "connect-failed" });
     expect(failure.message).toContain(`cannot be reached from the jump host ${hopOf(hop)}: `);
+  });
+
+  test("a hop that only the system's ssh can connect to is connected to by it", async () => {
+    await using hop = await start();
+    await using box = await start();
+    await using scratch = await Scratch.make();
+    const trusted = `KnownHostsCommand /bin/cat ${hop.knownHostsFile}`;
+    const configFile = await scratch.put(
+      "ssh_config",
+      [entry("hop", { ...hop, knownHostsFile: "none" }, trusted), entry("box", box, "ProxyJump hop")].join("\n"),
+    );
+    const notices: string[] = [];
+    await leavesNoTrace(async () => {
+      const connection = await connect("box", { configFile, onNotice: (text) => void notices.push(text) });
+      expect(await output(connection, "echo hello")).toBe("hello\n");
+      const lost = once(connection.lost, "abort");
+      hop.killSessions("SIGKILL");
+      await lost;
+      expect(connection.lost.reason.message).toContain(`broke with that to a jump host`);
+      await connection.close();
+    });
+    expect(notices).toEqual([expect.stringContaining("KnownHostsCommand")]);
   });
 
   test("a hop that dies is named", async () => {
