@@ -7,10 +7,15 @@ import { buildProgram } from "../plugins/go-plugins.ts";
 import { startOpenSsh } from "../servers/openssh.ts";
 import type { TestServer } from "../servers/server.ts";
 import { has, hasTier, TEST_LOGIN } from "../tiers/tiers.ts";
+import { startNetBehind } from "../tools/net-behind.ts";
+import { startWan } from "../tools/wan.ts";
 import { startCounterOn } from "./started-counter.ts";
 
 /** The first build downloads Go modules. */
 const BUILD_MS = 6 * 60_000;
+
+/** The way to the first network. */
+const LINK = { delayMs: 10, lossPercent: 0, rateMbit: 1000 };
 
 /** Three real servers and the configuration of somebody who knows them; neighbours have different users. */
 async function startChain() {
@@ -65,6 +70,31 @@ describe.skipIf(!hasTier("go") || !hasTier("login") || !hasTier("accounts"))(
       await using _ = scratch;
       await using bench = openChainBench(servers, { destination, configFile, ...options });
       expect(await callBack(bench, servers)).toEqual(through);
+    });
+  },
+);
+
+describe.skipIf(!hasTier("go") || !hasTier("login") || !hasTier("accounts") || !hasTier("netns"))(
+  "a plugin in Go, in a network that only the second of two jump hosts reaches, calls back",
+  () => {
+    beforeAll(() => buildProgram("counter"), BUILD_MS);
+
+    test.each([
+      ["by jump hosts", "ProxyJump first,second"],
+      ["by `ssh -W`", "ProxyCommand ssh -F CONFIG -J first -W [%h]:%p second"],
+    ])("%s", async (_how, way) => {
+      await using link = await startWan(LINK);
+      await using inner = await startNetBehind(link.inside.at(-1) as string, 0);
+      await using innermost = await startNetBehind(inner.name, 1);
+      const first = await startOpenSsh({ user: TEST_LOGIN, network: link });
+      const second = await startOpenSsh({ account: { home: "/" }, network: inner });
+      const box = await startOpenSsh({ user: TEST_LOGIN, network: innermost });
+      await using scratch = await Scratch.make();
+      const configFile = scratch.path("ssh_config");
+      const last = entry("box", box, way.replace("CONFIG", configFile));
+      await scratch.put("ssh_config", [entry("first", first), entry("second", second), last].join("\n"));
+      await using bench = openChainBench([first, second, box], { destination: "box", configFile });
+      expect(await callBack(bench, [first, second, box])).toEqual([true, true, true]);
     });
   },
 );
