@@ -1,7 +1,8 @@
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { connect } from "../../../src/connect/connect.ts";
-import type { ConnectOptions } from "../../../src/connect/connect-options.ts";
+import type { ConnectOptions, HostKeyPrompt } from "../../../src/connect/connect-options.ts";
 import type { Connection } from "../../../src/contract/connection.ts";
 import { type EmbeddedTestServer, startEmbedded } from "../../servers/embedded.ts";
 import { startOpenSsh } from "../../servers/openssh.ts";
@@ -151,6 +152,16 @@ describe.skipIf(!hasTier("accounts"))("real servers", () => {
 });
 
 describe("what a hop is asked for is its own affair", () => {
+  test("in batch mode nobody is asked for it", async () => {
+    await using chain = await embeddedChain(2, { user: "ann", authorizedKeys: [], passwords: { ann: "sesame" } });
+    const [hop, box] = chain.servers;
+    const password = vi.fn(() => "sesame");
+    const failure = await rejectionOf(through([hop], box, { password, batchMode: true }));
+    expect(failure.code).toBe("auth-failed");
+    expect(failure.message).toContain(`at jump host ${hopOf(hop)}: `);
+    expect(password).not.toHaveBeenCalled();
+  });
+
   test("its key, its name and its host key come from its own configuration", async () => {
     await using chain = await embeddedChain(2);
     const [hop, box] = chain.servers;
@@ -175,6 +186,39 @@ describe("what a hop is asked for is its own affair", () => {
       expect(connection.name).toBe(hopOf(box));
     });
     expect(asked).toEqual(["ann", "ann"]);
+  });
+});
+
+describe("an unknown host key of a hop", () => {
+  test("is asked about, and the clock stands still meanwhile", async () => {
+    await using chain = await embeddedChain(2);
+    const [hop, box] = chain.servers;
+    await using home = await homeFor();
+    await home.put(".ssh/id_ed25519", hop.privateKey);
+    const asked: string[] = [];
+    await withFakeTimeouts(async (pass) => {
+      const confirmHostKey = ({ host, port, fingerprint }: HostKeyPrompt) => {
+        asked.push(`${host}:${port} ${fingerprint}`);
+        pass(1_000_000);
+        return true;
+      };
+      await using connection = await through([hop], box, { confirmHostKey });
+      expect(connection.name).toBe(hopOf(box));
+    });
+    expect(asked).toEqual([`127.0.0.1:${hop.port} ${hop.hostKeyFingerprint}`]);
+    expect(await readFile(home.path(".ssh/known_hosts"), "utf8")).toContain(`[127.0.0.1]:${hop.port} ssh-ed25519 `);
+  });
+
+  test("is refused where nobody may be asked", async () => {
+    await using chain = await embeddedChain(2);
+    const [hop, box] = chain.servers;
+    await using home = await homeFor();
+    await home.put(".ssh/id_ed25519", hop.privateKey);
+    const confirmHostKey = vi.fn(() => true);
+    const failure = await rejectionOf(through([hop], box, { confirmHostKey, batchMode: true }));
+    expect(failure.code).toBe("host-key-unknown");
+    expect(failure.message).toContain(`at jump host ${hopOf(hop)}: `);
+    expect(confirmHostKey).not.toHaveBeenCalled();
   });
 });
 
