@@ -5,6 +5,7 @@ import { openConnection } from "./open-connection.ts";
 import { openOpenSsh } from "./openssh/open-openssh.ts";
 import type { OwnedConnection } from "./owned-connection.ts";
 import type { Settings } from "./settings.ts";
+import { checkJumps } from "./way/check-jumps.ts";
 import { checkChain, type Errand, type OpenHop } from "./way/errand.ts";
 
 const OF_A_HOP = { connectTimeoutMs: 0, serverAliveIntervalMs: 0 };
@@ -20,6 +21,7 @@ export async function openSettings(
   errand?: Errand,
 ): Promise<OwnedConnection> {
   const bySystem = isForOpenSsh(settings);
+  if (bySystem) await checkJumps(settings, (hop, options) => resolveSettings(hop, options, signal), errand?.towards);
   const connection = await (bySystem
     ? openOpenSsh(settings, signal)
     : openConnection(settings, openHop, signal, errand));

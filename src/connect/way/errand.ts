@@ -31,7 +31,7 @@ export type OpenHop = (
  *
  * @throws {PluginError} `config-error` naming the chain
  */
-export function checkChain(hop: Target, { towards }: Errand): void {
+export function checkChain(hop: Target, { towards }: Pick<Errand, "towards">): void {
   const chain = [...towards, hop].map(describeTarget);
   const isLoop = chain.indexOf(describeTarget(hop)) < towards.length;
   if (!isLoop && towards.length <= LONGEST) return;

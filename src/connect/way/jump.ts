@@ -7,6 +7,7 @@ import { type DestinationParts, describeTarget, type Target } from "../destinati
 import type { OwnedConnection } from "../owned-connection.ts";
 import { type Errand, failedHop, lostWithHop, type OpenHop } from "./errand.ts";
 import { PairedStream } from "./paired-stream.ts";
+import { listHops } from "./parse-hops.ts";
 import type { Way } from "./way.ts";
 
 /** How long to wait, when a channel has ended, for the news that its connection has: then it is known why. */
@@ -30,9 +31,9 @@ export async function jump(
   signal: AbortSignal,
 ): Promise<Way> {
   const last = hops.at(-1) as DestinationParts;
-  const before = hops.slice(0, -1).map(formatHop).join(",");
+  const before = listHops(hops.slice(0, -1));
   const hop = await openHop(last, hopOptions(options, before, errand), errand, signal).catch((failure) => {
-    throw failure instanceof PluginError ? failedHop(failure, `jump host ${formatHop(last)}`, errand) : failure;
+    throw failure instanceof PluginError ? failedHop(failure, `jump host ${listHops([last])}`, errand) : failure;
   });
   try {
     errand.entered({ phase: "dialling", target });
@@ -116,10 +117,4 @@ function refusedBy(hop: OwnedConnection, failure: PluginError, errand: Errand, t
     default:
       return failedHop(failure, `jump host ${hop.name}`, errand);
   }
-}
-
-/** A hop as it stands in a list of them. */
-function formatHop({ host, port, user }: DestinationParts): string {
-  const login = user === undefined ? "" : `${user}@`;
-  return `${login}${host.includes(":") ? `[${host}]` : host}${port === undefined ? "" : `:${port}`}`;
 }

@@ -1,5 +1,7 @@
 import { PluginError } from "../../contract/errors.ts";
 import { type DestinationParts, parseDestination } from "../destination.ts";
+import type { Settings } from "../settings.ts";
+import { expandTokens } from "./expand-tokens.ts";
 
 const HOP = /^(?:(?<uri>ssh:\/\/))?(?:(?<user>.+)@)?(?<host>\[[^\]]*\]|[^:@[\]]+)(?::(?<port>\d+))?$/;
 
@@ -24,6 +26,30 @@ export function parseHops(text: string): DestinationParts[] {
       return refuse(text, cause);
     }
   });
+}
+
+/** Hops as {@link parseHops} reads them. */
+export function listHops(hops: readonly DestinationParts[]): string {
+  return hops
+    .map(({ host, port, user }) => {
+      const login = user === undefined ? "" : `${user}@`;
+      return `${login}${host.includes(":") ? `[${host}]` : host}${port === undefined ? "" : `:${port}`}`;
+    })
+    .join(",");
+}
+
+/**
+ * The jump hosts that settings name, nearest first; none if there are none.
+ *
+ * @throws {PluginError} `config-error`
+ */
+export function hopsOf({ alias, target, options: { proxyJump } }: Settings): DestinationParts[] {
+  return isGiven(proxyJump) ? parseHops(expandTokens("proxyJump", proxyJump, { ...target, alias })) : [];
+}
+
+/** Whether there is one. `none` is what a configuration has to say so. */
+export function isGiven(text: string | undefined): text is string {
+  return text !== undefined && text !== "" && text.toLowerCase() !== "none";
 }
 
 /** A list is not repeated where it may hold a password. */

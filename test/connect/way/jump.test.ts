@@ -63,9 +63,12 @@ describe.skipIf(!hasTier("accounts"))("real servers", () => {
     }
   });
 
-  test("bytes come through unchanged, in both directions", async () => {
-    await using hop = await start();
-    await using box = await start();
+  test.each([
+    ["", []],
+    [", while both servers ask for new keys", ["RekeyLimit 1M"]],
+  ])("bytes come through unchanged, in both directions%s", async (_how, lines) => {
+    await using hop = await start(lines);
+    await using box = await start(lines);
     await using _home = await homeFor(hop);
     await using connection = await through([hop], box);
     const { stdin, stdout, stderr } = await connection.exec("cat");
@@ -289,9 +292,11 @@ describe("jump hosts without an end", () => {
   ])("%s", async (_what, config, chain) => {
     await using scratch = await Scratch.make();
     const configFile = await scratch.put("ssh_config", config);
-    const failure = await leavesNoTrace(() => rejectionOf(connect("a", { configFile })));
-    expect(failure.code).toBe("config-error");
-    expect(failure.message).toMatch(chain);
+    for (const backend of ["ssh2", "openssh"] as const) {
+      const failure = await leavesNoTrace(() => rejectionOf(connect("a", { configFile, backend })));
+      expect(failure.code).toBe("config-error");
+      expect(failure.message).toMatch(chain);
+    }
   });
 
   test("more than anybody needs", async () => {
