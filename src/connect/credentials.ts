@@ -8,6 +8,7 @@ import { type AuthenticationMethod, preferredMethods } from "./authentication-me
 import type { ConnectOptions } from "./connect-options.ts";
 import type { Target } from "./destination.ts";
 import { KeyOffers } from "./key-offers.ts";
+import { sayUnknown } from "./say-unknown.ts";
 
 const debug = createDebug("go-plugin-ssh:auth");
 
@@ -65,9 +66,8 @@ export class Credentials {
     };
     const { order, unknown } = preferredMethods(options.preferredAuthentications);
     this.#methods = order;
-    const tell = options.onNotice ?? ((text: string) => debug("%s", text));
-    tellUnknown(tell, "preferredAuthentications", unknown);
-    tellUnknown(tell, "pubkeyAcceptedAlgorithms", this.#keys.unknownAlgorithms);
+    sayUnknown(options, "preferredAuthentications", unknown);
+    sayUnknown(options, "pubkeyAcceptedAlgorithms", this.#keys.unknownAlgorithms);
   }
 
   /**
@@ -158,9 +158,4 @@ export class Credentials {
   #fail(failure: unknown): void {
     this.#failure = failure ?? new PluginError("aborted", "A callback gave up.");
   }
-}
-
-/** What is set and cannot be done is said. */
-function tellUnknown(tell: (text: string) => void, option: string, names: readonly string[]): void {
-  if (names.length > 0) tell(harmless(`\`${option}\` names ${names.join(", ")}, which ssh2 cannot do: left out.`));
 }
