@@ -55,7 +55,8 @@ export class Credentials {
     this.#target = target;
     this.#keys = new KeyOffers(options, {
       ...context,
-      passphrase: async (file) => passphrase && ask((over) => passphrase({ file, signal: over })),
+      passphrase: passphrase && (async (file) => ask((over) => passphrase({ file, signal: over }))),
+      fail: (failure) => this.#fail(failure),
     });
     this.#offers = {
       publickey: this.#keys,
@@ -79,9 +80,9 @@ export class Credentials {
    */
   async next(allowed: readonly string[] | undefined, partial = false): Promise<AnyAuthMethod | undefined> {
     this.#allowed = this.#overheard ?? allowed ?? this.#allowed;
-    // What ssh2 says here is older than an agent's key; but an agent has to sign only with the right one.
+    // What ssh2 says here is older than the last key that signs late; but one has to sign only with the right one.
     const byKey = this.#current === "publickey";
-    if (byKey && this.#keys.isAgents ? this.#keys.hasSigned : partial) this.#takeStep(byKey);
+    if (byKey && this.#keys.isLate ? this.#keys.hasSigned : partial) this.#takeStep(byKey);
     while (this.#failure === undefined) {
       this.#current = this.#nextMethod();
       if (this.#current === undefined) return undefined;
