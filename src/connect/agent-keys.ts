@@ -1,60 +1,10 @@
 import type { Duplex } from "node:stream";
-import ssh2, {
-  type BaseAgent,
-  type GetStreamCallback,
-  type ParsedKey,
-  type SignCallback,
-  type SigningRequestOptions,
-} from "ssh2";
+import ssh2, { type BaseAgent, type GetStreamCallback, type ParsedKey } from "ssh2";
 import { PluginError } from "../contract/errors.ts";
 import { within } from "../lifetime/deadline.ts";
-import { namedAfter, type SignatureAlgorithm } from "./signature-algorithm.ts";
 
 /** An agent lists its keys at once, or it hangs. */
 const AGENT_MS = 10_000;
-
-/** Gives ssh2 one key of an agent, and leaves signing to the agent that holds it. */
-export class OfferedByAgent extends ssh2.BaseAgent<ParsedKey> {
-  readonly #agent: BaseAgent;
-  readonly #key: ParsedKey;
-  readonly #algorithm: SignatureAlgorithm | undefined;
-  readonly #signal: AbortSignal;
-  #hasSigned = false;
-
-  /** @param algorithm the only one to sign with; `undefined`: ssh2 chooses */
-  constructor(agent: BaseAgent, key: ParsedKey, algorithm: SignatureAlgorithm | undefined, signal: AbortSignal) {
-    super();
-    this.#agent = agent;
-    this.#key = key;
-    this.#algorithm = algorithm;
-    this.#signal = signal;
-  }
-
-  /** Whether the server wanted a signature, which it does for a key that opens the account, and got it. */
-  get hasSigned(): boolean {
-    return this.#hasSigned;
-  }
-
-  override getIdentities(callback: (failure: Error | null | undefined, keys?: ParsedKey[]) => void): void {
-    callback(null, [this.#algorithm ? namedAfter(this.#algorithm, this.#key) : this.#key]);
-  }
-
-  override sign(
-    _key: ParsedKey,
-    data: Buffer,
-    optionsOrCallback: SigningRequestOptions | SignCallback,
-    callback?: SignCallback,
-  ): void {
-    const [options, answer] =
-      typeof optionsOrCallback === "function" ? [{}, optionsOrCallback] : [optionsOrCallback, callback];
-    const { hash = options.hash } = this.#algorithm ?? {};
-    this.#agent.sign(this.#key, data, hash ? { hash } : {}, (failure, signature) => {
-      if (signature) this.#hasSigned = true;
-      // After the end ssh2 would go on and offer the next key.
-      if (!this.#signal.aborted) answer?.(failure, signature);
-    });
-  }
-}
 
 /**
  * The agent's keys, those first that `preferred` holds too: servers count attempts, and an agent may hold hundreds.

@@ -4,7 +4,10 @@ export type AuthenticationMethod = "publickey" | "keyboard-interactive" | "passw
 /** OpenSSH's order, without what is not known here. */
 const ALL: readonly AuthenticationMethod[] = ["publickey", "keyboard-interactive", "password"];
 
-/** The methods to try, and what was asked for and is not known here. */
+/** What OpenSSH prefers to these; it does them only where another setting turns them on. */
+const OTHERS: readonly string[] = ["none", "gssapi-with-mic", "gssapi-keyex", "hostbased"];
+
+/** The methods to try, and what was asked for and is known to nobody. */
 export interface PreferredMethods {
   readonly order: readonly AuthenticationMethod[];
   readonly unknown: readonly string[];
@@ -17,6 +20,6 @@ export function preferredMethods(preferredAuthentications: string | undefined): 
   const isKnown = (name: string): name is AuthenticationMethod => (ALL as readonly string[]).includes(name);
   return {
     order: names.filter(isKnown),
-    unknown: names.filter((name) => !isKnown(name) && name !== "" && name !== "none"),
+    unknown: names.filter((name) => !isKnown(name) && !OTHERS.includes(name) && name !== ""),
   };
 }

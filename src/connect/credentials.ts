@@ -8,6 +8,7 @@ import { type AuthenticationMethod, preferredMethods } from "./authentication-me
 import type { ConnectOptions } from "./connect-options.ts";
 import type { Target } from "./destination.ts";
 import { KeyOffers } from "./key-offers.ts";
+import { sayUnknown } from "./say-unknown.ts";
 
 const debug = createDebug("go-plugin-ssh:auth");
 
@@ -54,7 +55,8 @@ export class Credentials {
     this.#target = target;
     this.#keys = new KeyOffers(options, {
       ...context,
-      passphrase: async (file) => passphrase && ask((over) => passphrase({ file, signal: over })),
+      passphrase: passphrase && (async (file) => ask((over) => passphrase({ file, signal: over }))),
+      fail: (failure) => this.#fail(failure),
     });
     this.#offers = {
       publickey: this.#keys,
@@ -65,9 +67,8 @@ export class Credentials {
     };
     const { order, unknown } = preferredMethods(options.preferredAuthentications);
     this.#methods = order;
-    const tell = options.onNotice ?? ((text: string) => debug("%s", text));
-    tellUnknown(tell, "preferredAuthentications", unknown);
-    tellUnknown(tell, "pubkeyAcceptedAlgorithms", this.#keys.unknownAlgorithms);
+    sayUnknown(options, "preferredAuthentications", unknown);
+    sayUnknown(options, "pubkeyAcceptedAlgorithms", this.#keys.unknownAlgorithms);
   }
 
   /**
@@ -79,9 +80,9 @@ export class Credentials {
    */
   async next(allowed: readonly string[] | undefined, partial = false): Promise<AnyAuthMethod | undefined> {
     this.#allowed = this.#overheard ?? allowed ?? this.#allowed;
-    // What ssh2 says here is older than an agent's key; but an agent has to sign only with the right one.
+    // What ssh2 says here is older than the last key that signs late; but one has to sign only with the right one.
     const byKey = this.#current === "publickey";
-    if (byKey && this.#keys.isAgents ? this.#keys.hasSigned : partial) this.#takeStep(byKey);
+    if (byKey && this.#keys.isLate ? this.#keys.hasSigned : partial) this.#takeStep(byKey);
     while (this.#failure === undefined) {
       this.#current = this.#nextMethod();
       if (this.#current === undefined) return undefined;
@@ -158,9 +159,4 @@ export class Credentials {
   #fail(failure: unknown): void {
     this.#failure = failure ?? new PluginError("aborted", "A callback gave up.");
   }
-}
-
-/** What is set and cannot be done is said. */
-function tellUnknown(tell: (text: string) => void, option: string, names: readonly string[]): void {
-  if (names.length > 0) tell(harmless(`\`${option}\` names ${names.join(", ")}, which ssh2 cannot do: left out.`));
 }

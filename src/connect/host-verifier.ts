@@ -8,6 +8,7 @@ import { type HostKeyQuestion, verifyHostKey } from "./host-keys.ts";
 import { expandHome } from "./identity-files.ts";
 import { readKnownHosts } from "./known-hosts.ts";
 import { defaultKnownHostsFiles } from "./known-hosts-files.ts";
+import { sayUnknown } from "./say-unknown.ts";
 
 /** Decides about the host keys that one connection shows. */
 export class HostVerifier {
@@ -28,10 +29,7 @@ export class HostVerifier {
     this.#target = target;
     this.#signal = signal;
     this.#offered = offeredHostKeys(options.hostKeyAlgorithms);
-    const { unknown } = this.#offered;
-    if (unknown.length > 0) {
-      options.onNotice?.(`\`hostKeyAlgorithms\` names ${unknown.join(", ")}, which ssh2 cannot do: left out.`);
-    }
+    sayUnknown(options, "hostKeyAlgorithms", this.#offered.unknown);
     this.#question = {
       host: target.host,
       port: target.port,

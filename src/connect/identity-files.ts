@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import ssh2, { type ParsedKey } from "ssh2";
 import type { ConnectOptions } from "./connect-options.ts";
+import { lockedPublicHalf } from "./locked-public-half.ts";
 
 /** What OpenSSH tries too, as far as ssh2 can use it. */
 const DEFAULT_NAMES = ["id_ed25519", "id_ecdsa", "id_rsa"];
@@ -30,28 +31,22 @@ export function expandHome(file: string): string {
 }
 
 /** The public half of a key file, without a passphrase: of the `.pub` beside it or of the file itself. */
-export async function publicHalf(file: string): Promise<Buffer | undefined> {
+export async function publicHalf(file: string): Promise<ParsedKey | undefined> {
   for (const name of [`${file}.pub`, file]) {
-    const key = await readFile(name).then(parse, () => undefined);
-    if (key !== undefined && !(key instanceof Error)) return key.getPublicSSH();
+    const data = await readFile(name).catch(() => undefined);
+    const key = data && parse(data);
+    if (key !== undefined && !(key instanceof Error)) return key;
+    const locked = data && lockedPublicHalf(data);
+    if (locked) return locked;
   }
   return undefined;
 }
 
-/** A key that can be offered, or why it cannot, in words for the list of what was tried. */
-export type LoadedKey = { key: ParsedKey } | { why: string; missing?: boolean };
+/** What a key file holds: a key, a key under a passphrase, or nothing to use, in words for the list of what was tried. */
+export type KeyFile = { key: ParsedKey } | { locked: Buffer } | { why: string; missing?: boolean };
 
-/**
- * Reads a private key; asks for its passphrase if it has one, again if it was wrong. Never rejects, but with what
- * `passphrase` throws.
- *
- * @param tries how often to ask; the same answer once more ends it before
- */
-export async function loadKey(
-  file: string,
-  passphrase: () => Promise<string | undefined> | string | undefined,
-  tries: number,
-): Promise<LoadedKey> {
+/** Reads a private key. Never rejects. */
+export async function readKeyFile(file: string): Promise<KeyFile> {
   let data: Buffer;
   let tooOpen: string | undefined;
   try {
@@ -68,21 +63,25 @@ export async function loadKey(
   }
   if (!(plain instanceof Error) && !plain.isPrivateKey()) return { why: "it holds a public key, not the private one" };
   if (tooOpen !== undefined) return { why: `its permissions ${tooOpen} are too open; try \`chmod 600\`` };
-  if (!(plain instanceof Error)) return { key: plain };
-
-  return unlock(data, passphrase, tries);
+  return plain instanceof Error ? { locked: data } : { key: plain };
 }
 
-async function unlock(
-  data: Buffer,
-  passphrase: () => Promise<string | undefined> | string | undefined,
+/**
+ * Opens what {@link readKeyFile} found locked; asks again if the passphrase was wrong. Rejects only with what
+ * `passphrase` throws.
+ *
+ * @param tries how often to ask; the same answer once more ends it before
+ */
+export async function unlockKey(
+  locked: Buffer,
+  passphrase: () => Promise<string | undefined>,
   tries: number,
-): Promise<LoadedKey> {
+): Promise<{ key: ParsedKey } | { why: string }> {
   let previous: string | undefined;
   for (let left = tries; left > 0; left -= 1) {
     const secret = await passphrase();
     if (secret === undefined || secret === previous) break;
-    const opened = parse(data, secret);
+    const opened = parse(locked, secret);
     if (!(opened instanceof Error)) return { key: opened };
     previous = secret;
   }

@@ -1,15 +1,19 @@
 import type { AnyAuthMethod, BaseAgent, ParsedKey } from "ssh2";
-import { agentKeys, OfferedByAgent } from "./agent-keys.ts";
+import { PluginError } from "../contract/errors.ts";
+import { agentKeys } from "./agent-keys.ts";
 import type { AskingContext } from "./asked-secrets.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 import { fingerprint } from "./host-key.ts";
-import { expandHome, type IdentityFile, identityFiles, loadKey, publicHalf } from "./identity-files.ts";
-import { namedAfter, type SignaturePolicy, signaturePolicy } from "./signature-algorithm.ts";
+import { expandHome, type IdentityFile, identityFiles, publicHalf, readKeyFile, unlockKey } from "./identity-files.ts";
+import { LateSigner, type Sign } from "./late-signer.ts";
+import { namedAfter, type Permission, type SignaturePolicy, signaturePolicy } from "./signature-algorithm.ts";
 
 /** Who logs in, and whom to ask and to tell meanwhile. */
 export interface KeyOffersContext extends Pick<AskingContext, "target" | "tries" | "note" | "signal"> {
-  /** Asks for the passphrase of a file. */
-  readonly passphrase: (file: string) => Promise<string | undefined>;
+  /** Asks for the passphrase of a file; absent where nobody can be asked. */
+  readonly passphrase: ((file: string) => Promise<string | undefined>) | undefined;
+  /** Told what `passphrase` throws once a key was offered. */
+  readonly fail: (failure: unknown) => void;
 }
 
 type KeyOptions = Pick<
@@ -40,7 +44,8 @@ export class KeyOffers {
   #agentKeys: ParsedKey[] | undefined;
   #keyFiles: IdentityFile[];
   #offered: Buffer[] = [];
-  #byAgent: OfferedByAgent | undefined;
+  /** What signs with the key that was offered last, if its private half was not at hand. */
+  #signer: LateSigner | undefined;
 
   /** @throws {PluginError} `config-error` if `pubkeyAcceptedAlgorithms` leaves nothing to sign with */
   constructor(options: KeyOptions, context: KeyOffersContext) {
@@ -61,19 +66,19 @@ export class KeyOffers {
     return this.#agentKeys?.length ?? 0;
   }
 
-  /** Whether the key that was offered last is an agent's. */
-  get isAgents(): boolean {
-    return this.#byAgent !== undefined;
+  /** Whether the key that was offered last is only looked for when the server wants a signature. */
+  get isLate(): boolean {
+    return this.#signer !== undefined;
   }
 
-  /** Whether the agent has signed with the key that was offered last: a server wants that of the right one only. */
+  /** Whether such a key was signed with: a server wants that of the right one only. */
   get hasSigned(): boolean {
-    return this.#byAgent?.hasSigned ?? false;
+    return this.#signer?.hasSigned ?? false;
   }
 
   /** The next key, or `undefined` when all were offered. */
   async next(): Promise<AnyAuthMethod | undefined> {
-    this.#byAgent = undefined;
+    this.#signer = undefined;
     this.#held ??= this.#askAgent();
     const held = await this.#held;
     this.#agentKeys ??= [...(held?.keys ?? [])];
@@ -96,7 +101,7 @@ export class KeyOffers {
   startAgain(byKey: boolean): void {
     const last = this.#offered.at(-1);
     if (byKey && last) this.#accepted.push(last);
-    this.#byAgent = undefined;
+    this.#signer = undefined;
     this.#agentKeys = undefined;
     this.#keyFiles = [...this.#files];
     this.#offered = [];
@@ -109,7 +114,7 @@ export class KeyOffers {
     const socket = expandHome(identityAgent);
     try {
       const named = await Promise.all(this.#files.map(({ file }) => publicHalf(file)));
-      const preferred = named.filter((blob) => blob !== undefined);
+      const preferred = named.flatMap((key) => (key ? [key.getPublicSSH()] : []));
       const { agent, keys } = await agentKeys(socket, preferred, signal);
       if (keys.length === 0) note(`the agent at ${socket} holds no keys`);
       const isNamed = (key: ParsedKey) => preferred.some((blob) => blob.equals(key.getPublicSSH()));
@@ -121,44 +126,86 @@ export class KeyOffers {
   }
 
   #fromAgent(agent: BaseAgent, key: ParsedKey): AnyAuthMethod | undefined {
-    if (!this.#mayBeOffered(key.getPublicSSH())) return undefined;
-    const algorithm = this.#algorithm(key, "agent key");
-    if (algorithm === "none") return undefined;
-    this.#offer(key, "agent key");
-    this.#byAgent = new OfferedByAgent(agent, key, algorithm === "any" ? undefined : algorithm, this.#context.signal);
-    return { type: "agent", username: this.#context.target.user, agent: this.#byAgent };
+    return this.#late(key, "agent key", async (data, hash) => {
+      return new Promise((resolve, reject) => {
+        agent.sign(key, data, hash ? { hash } : {}, (failure, signature) => {
+          if (signature) return resolve(signature);
+          const why = failure?.message ?? "it gave no signature";
+          this.#context.note(`the agent failed (${why})`);
+          reject(failure ?? new PluginError("auth-failed", why));
+        });
+      });
+    });
   }
 
   async #fromFile({ file, explicit }: IdentityFile): Promise<AnyAuthMethod | undefined> {
     // What the agent has offered was refused; nobody needs to unlock it once more.
     const known = await publicHalf(file);
-    if (known && !this.#mayBeOffered(known)) return undefined;
-    const key = await this.#load(file, explicit);
-    if (!key || !this.#mayBeOffered(key.getPublicSSH())) return undefined;
-    const algorithm = this.#algorithm(key, `key file ${file}:`);
+    if (known && !this.#mayBeOffered(known.getPublicSSH())) return undefined;
+    const unlocked = this.#unlocked.get(file);
+    const found = unlocked ? { key: unlocked } : await readKeyFile(file);
+    const from = `key file ${file}:`;
+    if ("why" in found) {
+      if (explicit || !found.missing) this.#context.note(`${from} ${found.why}`);
+      return undefined;
+    }
+    if ("key" in found) return this.#now(found.key, from);
+    if (known && this.#context.passphrase) {
+      return this.#late(known, from, async (data, hash) =>
+        signed(await this.#open(file, found.locked, known), data, hash),
+      );
+    }
+    const opened = await this.#unlock(file, found.locked);
+    return opened && this.#now(opened, from);
+  }
+
+  /** Offers a key whose private half is at hand. */
+  #now(key: ParsedKey, from: string): AnyAuthMethod | undefined {
+    const algorithm = this.#admit(key, from);
     if (algorithm === "none") return undefined;
-    this.#offer(key, `key file ${file}:`);
     const offered = algorithm === "any" ? key : namedAfter(algorithm, key);
     return { type: "publickey", username: this.#context.target.user, key: offered as unknown as Buffer };
   }
 
-  async #load(file: string, explicit: boolean): Promise<ParsedKey | undefined> {
-    const unlocked = this.#unlocked.get(file);
-    if (unlocked) return unlocked;
-    const { passphrase, tries, note } = this.#context;
-    const loaded = await loadKey(file, () => passphrase(file), tries);
-    if ("why" in loaded) {
-      if (explicit || !loaded.missing) note(`key file ${file}: ${loaded.why}`);
-      return undefined;
-    }
-    this.#unlocked.set(file, loaded.key);
-    return loaded.key;
+  /** Offers a key with which to sign only if the server would have it. */
+  #late(key: ParsedKey, from: string, sign: Sign): AnyAuthMethod | undefined {
+    const algorithm = this.#admit(key, from);
+    if (algorithm === "none") return undefined;
+    this.#signer = new LateSigner(key, algorithm === "any" ? undefined : algorithm, sign, this.#context.signal);
+    return { type: "agent", username: this.#context.target.user, agent: this.#signer };
   }
 
-  #algorithm(key: ParsedKey, from: string) {
+  /** As {@link #unlock}, for a key that was offered by its public half. */
+  async #open(file: string, locked: Buffer, offered: ParsedKey): Promise<ParsedKey> {
+    const key = await this.#unlock(file, locked).catch((failure: unknown) => {
+      this.#context.fail(failure);
+      return undefined;
+    });
+    if (key?.getPublicSSH().equals(offered.getPublicSSH())) return key;
+    if (key) this.#context.note(`key file ${file}: the public half beside it is another key's`);
+    throw new PluginError("auth-failed", `There is nothing to sign with in ${file}.`);
+  }
+
+  async #unlock(file: string, locked: Buffer): Promise<ParsedKey | undefined> {
+    const { passphrase, tries, note } = this.#context;
+    const opened = await unlockKey(locked, async () => passphrase?.(file), tries);
+    if ("why" in opened) {
+      note(`key file ${file}: ${opened.why}`);
+      return undefined;
+    }
+    this.#unlocked.set(file, opened.key);
+    return opened.key;
+  }
+
+  /** Takes note that the key is offered, or says why not. */
+  #admit(key: ParsedKey, from: string): Permission {
+    if (!this.#mayBeOffered(key.getPublicSSH())) return "none";
     const permission = this.#policy.permit(key.type);
     if (permission === "none") {
       this.#context.note(`${from} ${describe(key)} was left out: \`pubkeyAcceptedAlgorithms\` has nothing for it`);
+    } else {
+      this.#offered.push(key.getPublicSSH());
+      this.#context.note(`${from} ${describe(key)}`);
     }
     return permission;
   }
@@ -166,11 +213,13 @@ export class KeyOffers {
   #mayBeOffered(blob: Buffer): boolean {
     return ![...this.#offered, ...this.#accepted].some((other) => other.equals(blob));
   }
+}
 
-  #offer(key: ParsedKey, from: string): void {
-    this.#offered.push(key.getPublicSSH());
-    this.#context.note(`${from} ${describe(key)}`);
-  }
+/** @throws {PluginError} `auth-failed` for a key that cannot sign */
+function signed(key: ParsedKey, data: Buffer, hash: Parameters<Sign>[1]): Buffer {
+  const signature: Buffer | Error = key.sign(data, hash);
+  if (signature instanceof Error) throw new PluginError("auth-failed", signature.message, { cause: signature });
+  return signature;
 }
 
 function describe(key: ParsedKey): string {

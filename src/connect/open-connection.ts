@@ -173,9 +173,8 @@ class Attempt {
   }
 
   #onError(failure: VendorError): void {
-    // An agent that fails is one attempt less, not the end.
-    if (failure.level === "agent") this.#credentials.note(`the agent failed (${failure.message})`);
-    else this.#fail(this.#errorFor(failure));
+    // A key that could not be signed with is one attempt less, not the end.
+    if (failure.level !== "agent") this.#fail(this.#errorFor(failure));
   }
 
   #fail(failure: PluginError): void {

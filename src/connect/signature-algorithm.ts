@@ -24,6 +24,9 @@ const DEFAULTS = [
 ];
 const SUPPORTED = [...DEFAULTS, "ssh-rsa", "ssh-dss"];
 
+/** Those of certificates and FIDO keys: OpenSSH's default has them, and such a key says by itself that it cannot be used. */
+const OTHERS = /^sk-|-cert-v\d+@/;
+
 /** What keys of one type may be used with: `"any"`, one algorithm, or nothing at all. */
 export type Permission = "any" | "none" | SignatureAlgorithm;
 
@@ -31,7 +34,7 @@ export type Permission = "any" | "none" | SignatureAlgorithm;
 export interface SignaturePolicy {
   /** What keys of `type`, `ssh-rsa` for example, may be used with. */
   permit(type: string): Permission;
-  /** What the option names and cannot be done here. */
+  /** What the option names and nobody knows. */
   readonly unknown: readonly string[];
 }
 
@@ -53,7 +56,7 @@ export function signaturePolicy(pubkeyAcceptedAlgorithms: string | undefined): S
       // ssh2 prefers the others by itself where the server knows them, and takes this one where it knows none.
       return first.name === "ssh-rsa" ? "any" : first;
     },
-    unknown,
+    unknown: unknown.filter((name) => !OTHERS.test(name)),
   };
 }
 

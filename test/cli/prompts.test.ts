@@ -19,7 +19,7 @@ const CONFIRM = "Connect (yes/no/[fingerprint])? ";
 
 /** Starts the executable on a terminal, as somebody with that home does. */
 function demo(user: UserHome, server: TestServer, ...more: string[]): OnTerminal {
-  const command = [process.execPath, join(built(), "go-plugin-ssh.js"), ...to(server), "--json", ...more];
+  const command = [process.execPath, join(built(), "go-plugin-ssh.js"), ...to(server), "-F", "none", "--json", ...more];
   return startOnTerminal(command, user.env);
 }
 

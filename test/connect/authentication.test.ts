@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test, vi } from "vitest";
 import { generateKey } from "../../src/demo/embedded/keys.ts";
+import { startAsyncSsh } from "../servers/asyncssh.ts";
 import { startEmbedded } from "../servers/embedded.ts";
 import { startOpenSsh } from "../servers/openssh.ts";
 import type { TestServer } from "../servers/server.ts";
@@ -187,19 +188,63 @@ describe.skipIf(!hasTier("openssh"))("`pubkeyAcceptedAlgorithms`", () => {
     const said: string[] = [];
     const failure = await rejectionOf(
       loginWithKey(server, {
-        pubkeyAcceptedAlgorithms: "rsa-sha2-512,sk-ssh-ed25519@openssh.com",
+        pubkeyAcceptedAlgorithms: "rsa-sha2-512,sk-ssh-ed25519@openssh.com,rsa-sha3",
         onNotice: (text) => said.push(text),
       }),
     );
     expect(failure.message).toMatch(/key file \S+ ssh-ed25519 SHA256:\S+ .*was left out: `pubkeyAcceptedAlgorithms`/);
-    expect(said).toEqual([
-      "`pubkeyAcceptedAlgorithms` names sk-ssh-ed25519@openssh.com, which ssh2 cannot do: left out.",
-    ]);
+    expect(said).toEqual(["ssh2 does not have rsa-sha3, which `pubkeyAcceptedAlgorithms` names."]);
     expect(await rejectionOf(loginWithKey(server, { pubkeyAcceptedAlgorithms: "x" }))).toMatchObject({
       code: "config-error",
     });
   });
 });
+
+describe.skipIf(!hasTier("asyncssh"))(
+  "keyboard-interactive with two questions in one, of a server that is not ssh2's",
+  () => {
+    const questions = [
+      ["Password: ", PASSWORD],
+      ["Code: ", "424242"],
+    ] as const;
+
+    test("both are asked together, and open the account", async () => {
+      await using server = await startAsyncSsh(questions);
+      const answer = vi.fn(() => [PASSWORD, "424242"]);
+      await leavesNoTrace(async () => {
+        await using connection = await login(server, { keyboardInteractive: answer });
+        expect(connection.lost.aborted).toBe(false);
+      });
+      expect(answer.mock.calls).toEqual([
+        [
+          {
+            user: server.user,
+            host: server.host,
+            name: "Questions",
+            instructions: "Answer them all.",
+            prompts: questions.map(([prompt]) => ({ prompt, echo: false })),
+            signal: expect.any(AbortSignal),
+          },
+        ],
+      ]);
+    });
+
+    test("what is wrong may be mended, as often as `numberOfPasswordPrompts` says", async () => {
+      await using server = await startAsyncSsh(questions);
+      const codes = ["1", "2", "424242"];
+      const answer = vi.fn(() => [PASSWORD, codes.shift() ?? ""]);
+      const failure = await rejectionOf(login(server, { keyboardInteractive: answer, numberOfPasswordPrompts: 2 }));
+      expect(failure.message).toContain(
+        "- keyboard-interactive\n  - keyboard-interactive, attempt 2\nThe server takes",
+      );
+      expect(answer).toHaveBeenCalledTimes(2);
+      codes.unshift("3");
+      await using connection = await login(server, { keyboardInteractive: answer });
+      expect(connection.lost.aborted).toBe(false);
+      expect(answer).toHaveBeenCalledTimes(4);
+    });
+  },
+);
 
 test("`batchMode` asks nobody", async () => {
   const user = "ann";

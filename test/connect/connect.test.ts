@@ -75,6 +75,19 @@ describe.each(serverKinds.filter(({ available }) => available))("a key file, ove
     expect(passphrase.mock.calls).toEqual([[{ file: identityFile, signal: expect.any(AbortSignal) }]]);
   });
 
+  test("is not asked for its passphrase by a server that would not have it anyway", async () => {
+    await using scratch = await Scratch.make();
+    const { server, identityFile } = await startLocked(name, scratch, PASSPHRASE);
+    await using _ = server;
+    await using other = await startEmbedded();
+    const passphrase = vi.fn(() => PASSPHRASE);
+    const failure = await leavesNoTrace(() => rejectionOf(login(other, { identityFile, passphrase })));
+    expect(passphrase).toHaveBeenCalledTimes(0);
+    expect(failure.message).toMatch(/key file \S+locked: ssh-ed25519 SHA256:/);
+    await using _connection = await login(other, { identityFile: [identityFile, other.identityFile], passphrase });
+    expect(passphrase).toHaveBeenCalledTimes(0);
+  });
+
   test.each<[what: string, ConnectOptions["passphrase"], says: RegExp]>([
     ["a wrong passphrase", () => `not-${PASSPHRASE}`, /locked: the passphrase is wrong/],
     ["no passphrase", () => undefined, /locked: it is encrypted and there was no passphrase/],

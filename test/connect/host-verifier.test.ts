@@ -77,6 +77,6 @@ test("algorithms: what cannot be done is said, and nothing at all is refused", (
     return new HostVerifier(target, options, ask, new AbortController().signal);
   };
   make("sk-ssh-ed25519@openssh.com,ssh-ed25519");
-  expect(said).toEqual(["`hostKeyAlgorithms` names sk-ssh-ed25519@openssh.com, which ssh2 cannot do: left out."]);
+  expect(said).toEqual(["ssh2 does not have sk-ssh-ed25519@openssh.com, which `hostKeyAlgorithms` names."]);
   expect(failureOf(() => make("sk-ssh-ed25519@openssh.com"))).toMatchObject({ code: "config-error" });
 });

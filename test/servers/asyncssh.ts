@@ -13,8 +13,14 @@ export function hasAsyncSsh(): boolean {
   return existsSync(PYTHON) && existsSync("/usr/lib/python3/dist-packages/asyncssh");
 }
 
-/** Starts a server made with Python's asyncssh. */
-export function startAsyncSsh(): Promise<TestServer> {
+/**
+ * Starts a server made with Python's asyncssh.
+ *
+ * @param questions asked together of who has no key, with the answers that open the account
+ */
+export function startAsyncSsh(
+  questions: readonly (readonly [question: string, answer: string])[] = [],
+): Promise<TestServer> {
   return spawnServer({
     name: "asyncssh",
     processes: /asyncssh_server\.py /,
@@ -22,7 +28,17 @@ export function startAsyncSsh(): Promise<TestServer> {
     resetBy: "SIGUSR1",
     prepare: async ({ port, hostKeyFile, authorizedKeysFile }) => ({
       // Its warnings are about ciphers that nobody uses.
-      command: [PYTHON, "-W", "ignore", PROGRAM, String(port), hostKeyFile, authorizedKeysFile, userInfo().username],
+      command: [
+        PYTHON,
+        "-W",
+        "ignore",
+        PROGRAM,
+        String(port),
+        hostKeyFile,
+        authorizedKeysFile,
+        userInfo().username,
+        ...questions.flat(),
+      ],
     }),
   });
 }

@@ -1,6 +1,7 @@
 """An SSH server made with asyncssh: commands through /bin/sh, and forwards of every kind, both ways.
 
-Takes a port, the host key, the authorized keys and a user. Logs "listening"; resets all connections on SIGUSR1.
+Takes a port, the host key, the authorized keys and a user; and, if it is to let in whoever knows them, questions and
+answers in turns. Logs "listening"; resets all connections on SIGUSR1.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import sys
 import asyncssh
 
 PORT, HOST_KEY, AUTHORIZED_KEYS, USER = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+QUESTIONS, ANSWERS = sys.argv[5::2], sys.argv[6::2]
 CHUNK = 64 * 1024
 
 
@@ -31,6 +33,15 @@ class Door(asyncssh.SSHServer):
         if username != USER:
             raise asyncssh.PermissionDenied("There is no such account.")
         return True
+
+    def kbdint_auth_supported(self):
+        return bool(QUESTIONS)
+
+    def get_kbdint_challenge(self, username, lang, submethods):
+        return "Questions", "Answer them all.", "en", [(question, False) for question in QUESTIONS]
+
+    def validate_kbdint_response(self, username, responses):
+        return list(responses) == ANSWERS
 
     def connection_requested(self, dest_host, dest_port, orig_host, orig_port):
         return True
