@@ -19,8 +19,16 @@ export interface BoxPoolOptions {
   /** For messages. */
   name: string;
   idleTimeoutMs: number;
-  /** Makes a connection. Of those who wait for their turn, who has more `priority` goes first. */
-  connect(signal: AbortSignal, priority: number): Promise<OwnedConnection>;
+  /** Makes a connection. */
+  connect(signal: AbortSignal, how: Making): Promise<OwnedConnection>;
+}
+
+/** How a connection is made. */
+export interface Making {
+  /** Of those who wait for their turn, who has more goes first. */
+  priority: number;
+  /** Whether it must not go through the user's own, because there is one already, and it is full. */
+  isApart: boolean;
 }
 
 /** What has happened since the beginning. */
@@ -167,7 +175,7 @@ export class BoxPool implements SessionSource {
     const [first] = known.sort((one, other) => one.joined - other.joined);
     if (first && known.length * this.#expected >= this.#waiters.size) return first;
     const attempt = new SharedAttempt(
-      async (signal) => this.#link(await this.#options.connect(signal, priority)),
+      async (signal) => this.#link(await this.#options.connect(signal, { priority, isApart: this.#links.size > 0 })),
       (late) => late.connection.close(),
     );
     const opening = { attempt, joined: 0 };

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Duplex } from "node:stream";
 import PQueue from "p-queue";
 import type { Address } from "../../contract/address.ts";
-import type { Connection, ExecChannel } from "../../contract/connection.ts";
+import type { ExecChannel } from "../../contract/connection.ts";
 import type { PluginError } from "../../contract/errors.ts";
 import { throwIfAborted, within } from "../../lifetime/deadline.ts";
 import type { OwnedConnection } from "../owned-connection.ts";
@@ -84,14 +84,17 @@ export class Link {
     return this.connection.lost.aborted;
   }
 
-  /** The most it has ever had, as far as known: what another connection to the same server can be expected to take. */
+  /**
+   * The most it has ever had, as far as known: what another connection to the same server can be expected to take.
+   * Infinite if that is not known, also where somebody else has sessions on it.
+   */
   get capacity(): number {
-    return Math.max(this.#limit, this.#most);
+    return this.connection.isJoined ? Number.POSITIVE_INFINITY : Math.max(this.#limit, this.#most);
   }
 
-  /** Whether the server has never opened a session on it, and refused to. */
+  /** Whether the server has never opened a session on it, and refused to, although nobody else has one there. */
   get grantsNothing(): boolean {
-    return this.#most === 0 && this.#limit === 0;
+    return this.#most === 0 && this.#limit === 0 && !this.connection.isJoined;
   }
 
   /** How many use it. */
@@ -138,7 +141,7 @@ export class Link {
     );
   }
 
-  /** As {@link Connection.openStream}, only so many at a time. */
+  /** As `openStream` of the connection, only so many at a time. */
   openStream(to: Address, signal: AbortSignal | undefined): Promise<Duplex> {
     const open = (over: AbortSignal) =>
       this.#streamQueue.add(() => {
