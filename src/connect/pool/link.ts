@@ -12,6 +12,11 @@ import { isSessionRefused } from "./session-refusal.ts";
 const SESSIONS_AT_ONCE = 10;
 /** Many, because a connection on the box may take long to come about, and those behind it have to wait. */
 const STREAMS_AT_ONCE = 64;
+/**
+ * As many go through a master of the user's. It would not survive a refusal: OpenSSH's own bookkeeping of a channel that was
+ * refused in proxy mode ends the master when we leave it (`no remote_id`, seen with 9.2).
+ */
+const JOINED_SESSIONS = 5;
 /** A limit that is lower than what was there before may be due to a process that has outlived its channel. */
 const LOW_LIMIT_HOLDS_MS = 10_000;
 
@@ -62,7 +67,7 @@ export class Link {
   constructor(connection: OwnedConnection, events: LinkEvents, expected = Number.POSITIVE_INFINITY) {
     this.connection = connection;
     this.#events = events;
-    this.#limit = expected;
+    this.#limit = connection.isJoined ? Math.min(expected, JOINED_SESSIONS) : expected;
     setMaxListeners(0, connection.lost);
     const tell = () => {
       for (const user of [...this.#users.keys()]) user.onLost(this, connection.lost.reason);
