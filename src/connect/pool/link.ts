@@ -30,7 +30,9 @@ export interface Seat {
 }
 
 /** A session that was granted, or that there is no room: with the server's words if it was asked. */
-export type Granted = { channel: ExecChannel; end: () => void } | { channel?: never; refusal: PluginError | undefined };
+export type Granted =
+  | { channel: ExecChannel; end: () => void; refusal?: never }
+  | { channel?: never; refusal: PluginError | undefined };
 
 /** Who uses a link. */
 export interface LinkUser {

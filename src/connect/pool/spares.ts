@@ -1,5 +1,9 @@
 import type { ExecChannel } from "../../contract/connection.ts";
+import { within } from "../../lifetime/deadline.ts";
 import type { Link } from "./link.ts";
+
+/** Who needs a session waits no longer for one that is to be given back. */
+const GIVE_BACK_MS = 5_000;
 
 /** Ends a spare command, because somebody needs its session. */
 export type GiveBack = () => Promise<unknown>;
@@ -7,8 +11,8 @@ export type GiveBack = () => Promise<unknown>;
 /** A command that is nobody's yet. */
 interface Spare {
   readonly link: Link;
-  /** It is no session of the pool's any more. */
-  end(): void;
+  /** Its session is counted no more. */
+  readonly end: () => void;
   readonly giveBack: GiveBack;
 }
 
@@ -16,7 +20,7 @@ interface Spare {
 export class Spares {
   readonly #waiting = new Map<ExecChannel, Spare>();
 
-  /** Keeps one, until it ends. */
+  /** Keeps one until it ends. */
   add(channel: ExecChannel, spare: Spare): void {
     this.#waiting.set(channel, spare);
     channel.closed.then(() => this.#waiting.delete(channel));
@@ -30,15 +34,16 @@ export class Spares {
   }
 
   /** Has one give its session back; `undefined` if there is none. What comes resolves when it has, and never rejects. */
-  reclaim(): Promise<void> | undefined {
+  reclaim(): Promise<undefined> | undefined {
     for (const [channel, { link, giveBack }] of this.#waiting) {
       this.#waiting.delete(channel);
-      if (link.isLost) continue;
-      return Promise.resolve(giveBack()).then(
-        () => {},
-        () => {},
-      );
+      if (!link.isLost) return given(giveBack);
     }
     return undefined;
   }
+}
+
+async function given(giveBack: GiveBack): Promise<undefined> {
+  await within({ timeoutMs: GIVE_BACK_MS }, giveBack).catch(() => {});
+  return undefined;
 }
