@@ -5,7 +5,7 @@ export type { BoxStats, ConnectionStats, PoolStats } from "./connect/pool/pool-s
 export { ConnectionPool, type ConnectionPoolOptions, type Lease } from "./connect/pool.ts";
 // For those who write a runner or a host of their own.
 export { type Address, formatAddress, parseAddress, type TcpAddress, type UnixAddress } from "./contract/address.ts";
-export type { Connection, ExecChannel, Listener } from "./contract/connection.ts";
+export type { Connection, ExecChannel, Listener, SpareSessions } from "./contract/connection.ts";
 export { PluginError, type PluginErrorCode, type PluginErrorDetails } from "./contract/errors.ts";
 export { parseReattachConfig, type ReattachConfig } from "./contract/reattach.ts";
 export type {

@@ -48,6 +48,7 @@ const PUBLIC = {
       "RelayMode",
       "Runner",
       "SecureConfig",
+      "SpareSessions",
       "SshRunnerOptions",
       "TcpAddress",
       "UnixAddress",

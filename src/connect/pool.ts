@@ -7,7 +7,7 @@ import { type Destination, describeTarget, destinationUrl, readDestination } fro
 import { checkPins } from "./host-key-pins.ts";
 import { openSettings } from "./open-settings.ts";
 import type { OwnedConnection } from "./owned-connection.ts";
-import { BoxPool } from "./pool/box-pool.ts";
+import { BoxPool, type Making } from "./pool/box-pool.ts";
 import { HandshakeGate } from "./pool/handshake-gate.ts";
 import { doorOf, identityOf } from "./pool/identity.ts";
 import { type BoxStats, type PoolStats, poolStatsText } from "./pool/pool-stats.ts";
@@ -128,7 +128,7 @@ export class ConnectionPool implements AsyncDisposable {
     const gate = this.#gates.get(door) ?? new HandshakeGate();
     this.#gates.set(door, gate);
     const name = describeTarget(settings.target);
-    const connect = (signal: AbortSignal, priority: number) => this.#connect(settings, gate, signal, priority);
+    const connect = (signal: AbortSignal, how: Making) => this.#connect(settings, gate, signal, how);
     const box = { name, gate, connections: new BoxPool({ name, idleTimeoutMs: this.#idleTimeoutMs, connect }) };
     this.#boxes.set(key, box);
     return box;
@@ -138,13 +138,13 @@ export class ConnectionPool implements AsyncDisposable {
     settings: Settings,
     gate: HandshakeGate,
     signal: AbortSignal,
-    priority: number,
+    { priority, isApart }: Making,
   ): Promise<OwnedConnection> {
     const connection = await within(
       { signal, until: [this.#ending.signal] },
       (over) =>
         gate.pass(
-          (turn) => openSettings(settings, turn),
+          (turn) => openSettings({ ...settings, isApart }, turn),
           { signal: over, priority },
           (late) => late.close(),
         ),

@@ -28,6 +28,21 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** Commands that are started for whoever needs them next, on connections that several share. */
+export interface SpareSessions {
+  /** The same object for all connections that can claim what was started here. */
+  readonly key: object;
+  /**
+   * Starts a command that is nobody's: it keeps no connection open, waits for no session, and opens no connection.
+   *
+   * @param giveBack ends the command, because somebody needs its session. Called once at most; resolves when it has ended
+   * @throws {PluginError} `plugin-not-started` if there is no session for it, or what `exec` throws
+   */
+  exec(command: string, giveBack: () => Promise<unknown>, signal?: AbortSignal): Promise<ExecChannel>;
+  /** Makes such a command this connection's own, as if `exec` had started it. `false` if it is gone, or not spare. */
+  claim(channel: ExecChannel): boolean;
+}
+
 /** All that starting a plugin and reaching its addresses needs from SSH. */
 export interface Connection extends AsyncDisposable {
   /** Who is connected to whom, for messages: `user@host:port`. */
@@ -42,6 +57,8 @@ export interface Connection extends AsyncDisposable {
    * one of them holds for the others.
    */
   readonly box?: object;
+  /** Where commands can wait for whoever needs them next; a pool's connections have it. */
+  readonly spare?: SpareSessions;
   /** Aborts when the connection is no longer usable; its reason is a `PluginError`, `connection-lost` or `closed`. */
   readonly lost: AbortSignal;
   /** Starts `command` through the login shell, without a PTY. Aborting `signal` gives up starting, no more. */

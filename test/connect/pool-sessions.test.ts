@@ -281,3 +281,68 @@ test("a server that drops us before its banner is asked a few times more, by nob
     expect(pool.stats().boxes[0]).toMatchObject({ handshakes: { atOnce: 1 }, totals });
   });
 });
+
+describe("a command that nobody waits for", () => {
+  /** Starts one that can be claimed, and counts how often it was asked to end. */
+  async function spareOn({ spare }: Connection) {
+    const asked = { times: 0 };
+    const channel = await spare?.exec("cat", async () => {
+      asked.times += 1;
+      if (channel) await end(channel);
+    });
+    if (!channel) throw new TypeError("There is no place for spare commands.");
+    channel.stdout.resume();
+    channel.stderr.resume();
+    return { channel, asked };
+  }
+
+  test("holds no connection open, and ends with it", async () => {
+    await using server = await startEmbedded();
+    await leavesNoTrace(async () => {
+      await using pool = poolFor(server, { idleTimeoutMs: 0 });
+      const lease = await pool.lease(destinationOf(server));
+      const { channel, asked } = await spareOn(lease.connection);
+      expect(pool.stats()).toMatchObject({ sessions: 1 });
+      lease.release();
+      await channel.closed;
+      expect(pool.size).toBe(0);
+      expect(asked.times).toBe(0);
+    });
+  });
+
+  test("can be claimed once, by any lease, which moves to where it runs", async () => {
+    await using server = await startEmbedded({ maxSessions: 1 });
+    await using pool = poolFor(server);
+    const [one, other, late] = await Promise.all([1, 2, 3].map(() => pool.lease(destinationOf(server))));
+    if (!one || !other || !late) throw new TypeError("There are three.");
+    await stay(one.connection);
+    // A second connection, with room for one.
+    await end(await stay(other.connection));
+    const { channel } = await spareOn(one.connection);
+    expect(pool.stats()).toMatchObject({ connections: 2, sessions: 2 });
+    expect(late.connection.spare?.key).toBe(one.connection.spare?.key);
+    expect(late.connection.spare?.claim(channel)).toBe(true);
+    expect(late.connection.spare?.claim(channel)).toBe(false);
+    other.release();
+    expect(pool.stats().boxes[0]?.connections.map(({ leases }) => leases)).toEqual([1, 1]);
+    await end(channel);
+    late.release();
+    expect(pool.stats().boxes[0]?.connections.map(({ leases }) => leases)).toEqual([1, 0]);
+  });
+
+  test("makes room for who needs its session, before another connection is made", async () => {
+    await using server = await startEmbedded({ maxSessions: 2 });
+    await using pool = poolFor(server);
+    const { connection } = await pool.lease(destinationOf(server));
+    const spares = [await spareOn(connection), await spareOn(connection)];
+    const running = [await stay(connection), await stay(connection)];
+    expect(spares.map(({ asked }) => asked.times)).toEqual([1, 1]);
+    expect(spares.map(({ channel }) => connection.spare?.claim(channel))).toEqual([false, false]);
+    expect(pool.stats()).toMatchObject({ connections: 1, sessions: 2 });
+    // None is made at the cost of others.
+    expect(await rejectionOf(spareOn(connection))).toMatchObject({ code: "plugin-not-started" });
+    running.push(await stay(connection));
+    expect(pool.stats()).toMatchObject({ connections: 2, sessions: 3 });
+    await Promise.all(running.map(end));
+  });
+});

@@ -15,7 +15,8 @@ export async function openOpenSsh(settings: Settings, signal?: AbortSignal): Pro
     { signal },
     async (over) => {
       const ssh = await findSystemSsh();
-      const master = (await joinUserMaster(settings, ssh, over)) ?? (await startOwnMaster(settings, ssh, over));
+      const joined = settings.isApart ? undefined : await joinUserMaster(settings, ssh, over);
+      const master = joined ?? (await startOwnMaster(settings, ssh, over));
       return new OpenSshConnection(master, settings.target);
     },
     (connection) => connection.close(),

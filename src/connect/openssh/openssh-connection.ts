@@ -27,6 +27,8 @@ export interface Master {
   readonly control: ControlClient;
   /** A private directory of this machine, for sockets. */
   readonly directory: string;
+  /** Whether it is the user's, who may have sessions on it. */
+  readonly isUsers?: boolean;
   /** Why it has ended, in its own words; asked when it has. */
   why(): Promise<PluginError>;
   /** Keeps the process alive, or lets it end although this is open. */
@@ -60,6 +62,10 @@ export class OpenSshConnection implements OwnedConnection {
 
   get lost(): AbortSignal {
     return this.#lost.signal;
+  }
+
+  get isJoined(): boolean {
+    return this.#master.isUsers ?? false;
   }
 
   exec(command: string, signal?: AbortSignal): Promise<ExecChannel> {

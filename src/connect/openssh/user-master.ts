@@ -42,6 +42,7 @@ export async function joinUserMaster(
     proxy,
     control,
     directory,
+    isUsers: true,
     why: async () => lostError(undefined, settings),
     hold: (keepAlive) => {
       proxy.hold(keepAlive);

@@ -1,11 +1,12 @@
 import createDebug from "debug";
 import type { ExecChannel } from "../../contract/connection.ts";
-import type { PluginError } from "../../contract/errors.ts";
+import { PluginError } from "../../contract/errors.ts";
 import { throwIfAborted, within } from "../../lifetime/deadline.ts";
-import { SharedAttempt } from "../../lifetime/shared-attempt.ts";
 import type { OwnedConnection } from "../owned-connection.ts";
 import { LeasedConnection, type SessionSource } from "./leased-connection.ts";
 import { Link, type Seat } from "./link.ts";
+import { Openings } from "./openings.ts";
+import { type GiveBack, Spares } from "./spares.ts";
 import { Waiters } from "./waiters.ts";
 
 const debug = createDebug("go-plugin-ssh:pool");
@@ -13,14 +14,23 @@ const debug = createDebug("go-plugin-ssh:pool");
 /** Who starts something waits; who looks after what runs, or ends it, goes first. */
 const START = 0;
 const RUNNING = 1;
+const SPARE = -1;
 
 /** What a {@link BoxPool} needs to know. */
 export interface BoxPoolOptions {
   /** For messages. */
   name: string;
   idleTimeoutMs: number;
-  /** Makes a connection. Of those who wait for their turn, who has more `priority` goes first. */
-  connect(signal: AbortSignal, priority: number): Promise<OwnedConnection>;
+  /** Makes a connection. */
+  connect(signal: AbortSignal, how: Making): Promise<OwnedConnection>;
+}
+
+/** How a connection is made. */
+export interface Making {
+  /** Of those who wait for their turn, who has more goes first. */
+  priority: number;
+  /** Whether it must not go through the user's own, because there is one already, and it is full. */
+  isApart: boolean;
 }
 
 /** What has happened since the beginning. */
@@ -28,12 +38,6 @@ export interface BoxTotals {
   opened: number;
   lost: number;
   sessionsRefused: number;
-}
-
-/** A connection that is being made, and how many wait for it. */
-interface Opening {
-  readonly attempt: SharedAttempt<Link>;
-  joined: number;
 }
 
 /**
@@ -44,13 +48,17 @@ export class BoxPool implements SessionSource {
   readonly totals: BoxTotals = { opened: 0, lost: 0, sessionsRefused: 0 };
   readonly #options: BoxPoolOptions;
   readonly #links = new Set<Link>();
-  readonly #openings = new Set<Opening>();
+  readonly #openings: Openings;
   readonly #waiters = new Waiters();
+  readonly #spares = new Spares();
   readonly #timers = new Map<Link, ReturnType<typeof setTimeout>>();
   #isClosed = false;
 
   constructor(options: BoxPoolOptions) {
     this.#options = options;
+    const open = async (signal: AbortSignal, priority: number) =>
+      this.#link(await options.connect(signal, { priority, isApart: this.#links.size > 0 }));
+    this.#openings = new Openings(open, (link) => this.#takeOver(link));
   }
 
   /** The open connections. */
@@ -75,7 +83,7 @@ export class BoxPool implements SessionSource {
    */
   async lease(destination: string, signal?: AbortSignal): Promise<LeasedConnection> {
     throwIfAborted(signal);
-    const link = this.#best() ?? (await this.#join(this.#openingFor(START), signal));
+    const link = this.#best() ?? (await this.#openings.join(1, START, signal));
     if (link.isLost) throw link.connection.lost.reason;
     return new LeasedConnection(this, link, destination);
   }
@@ -92,6 +100,26 @@ export class BoxPool implements SessionSource {
       }
       if (granted.refusal) this.#onRefusal(seat.link, granted.refusal);
     }
+  }
+
+  /** Starts a command that is nobody's, if there is room for it and nobody waits. */
+  async execSpare(home: Link, command: string, giveBack: GiveBack, signal: AbortSignal): Promise<ExecChannel> {
+    const seat = this.#waiters.size > 0 ? undefined : this.#reserve(home);
+    const granted = await seat?.link.exec(command, seat, { signal, priority: SPARE });
+    if (seat && granted?.channel) {
+      this.#spares.add(granted.channel, { link: seat.link, end: granted.end, giveBack });
+      return granted.channel;
+    }
+    if (granted?.refusal) this.totals.sessionsRefused += 1;
+    const what = `${this.#options.name} has no session left for a command that nobody waits for.`;
+    throw new PluginError("plugin-not-started", what, { cause: granted?.refusal });
+  }
+
+  /** Makes a spare command a lease's own. */
+  claim(lease: LeasedConnection, channel: ExecChannel): boolean {
+    const spare = this.#spares.take(channel);
+    if (spare) lease.take(spare.link, channel, spare.end);
+    return spare !== undefined;
   }
 
   /** Closes every connection. Those that are being made end by themselves, when `connect` throws. */
@@ -129,8 +157,9 @@ export class BoxPool implements SessionSource {
     const waiter = this.#waiters.add(priority);
     let seat: Seat | undefined;
     try {
-      const made = this.#join(this.#openingFor(priority), waiter.left).then(() => undefined);
-      seat = await within({ signal }, () => Promise.race([waiter.seat, made]));
+      const needed = Math.ceil(this.#waiters.size / this.#expected);
+      const more = this.#spares.reclaim() ?? this.#openings.join(Math.max(1, needed), priority, waiter.left);
+      seat = await within({ signal }, () => Promise.race([waiter.seat, more.then(() => undefined)]));
       return seat;
     } finally {
       this.#waiters.leave(waiter, seat);
@@ -159,32 +188,6 @@ export class BoxPool implements SessionSource {
   get #expected(): number {
     const known = this.links.map(({ capacity }) => capacity).filter(Number.isFinite);
     return known.length > 0 ? Math.max(1, ...known) : Number.POSITIVE_INFINITY;
-  }
-
-  /** The connection that is being made and that the fewest wait for; another one if these will not do for all. */
-  #openingFor(priority: number): Opening {
-    const known = [...this.#openings].filter(({ attempt }) => attempt.usable);
-    const [first] = known.sort((one, other) => one.joined - other.joined);
-    if (first && known.length * this.#expected >= this.#waiters.size) return first;
-    const attempt = new SharedAttempt(
-      async (signal) => this.#link(await this.#options.connect(signal, priority)),
-      (late) => late.connection.close(),
-    );
-    const opening = { attempt, joined: 0 };
-    this.#openings.add(opening);
-    return opening;
-  }
-
-  async #join(opening: Opening, signal: AbortSignal | undefined): Promise<Link> {
-    opening.joined += 1;
-    try {
-      return await opening.attempt.join(signal);
-    } finally {
-      opening.joined -= 1;
-      const { result, usable } = opening.attempt;
-      // The first one who hears of it takes it over. It may be one who has given up just now.
-      if ((result || !usable) && this.#openings.delete(opening) && result) this.#takeOver(result);
-    }
   }
 
   #link(connection: OwnedConnection): Link {

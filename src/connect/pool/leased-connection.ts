@@ -1,14 +1,17 @@
 import { setMaxListeners } from "node:events";
 import type { Duplex } from "node:stream";
 import type { Address } from "../../contract/address.ts";
-import type { Connection, ExecChannel, Listener } from "../../contract/connection.ts";
+import type { Connection, ExecChannel, Listener, SpareSessions } from "../../contract/connection.ts";
 import { PluginError } from "../../contract/errors.ts";
 import { within } from "../../lifetime/deadline.ts";
 import { discard, type Link, type LinkUser } from "./link.ts";
+import type { GiveBack } from "./spares.ts";
 
 /** Where commands are started for a lease. The same one for all leases of one box and identity. */
 export interface SessionSource {
   exec(lease: LeasedConnection, command: string, signal: AbortSignal): Promise<ExecChannel>;
+  execSpare(home: Link, command: string, giveBack: GiveBack, signal: AbortSignal): Promise<ExecChannel>;
+  claim(lease: LeasedConnection, channel: ExecChannel): boolean;
 }
 
 /**
@@ -21,6 +24,7 @@ export class LeasedConnection implements Connection, LinkUser {
   readonly name: string;
   readonly destination: string;
   readonly box: object;
+  readonly spare: SpareSessions;
   readonly #source: SessionSource;
   readonly #over = new AbortController();
   readonly #ends = new Set<() => void>();
@@ -31,6 +35,11 @@ export class LeasedConnection implements Connection, LinkUser {
     this.name = home.connection.name;
     this.destination = destination;
     this.box = source;
+    this.spare = {
+      key: source,
+      exec: (command, giveBack, signal) => this.#execSpare(command, giveBack, signal),
+      claim: (channel) => !this.lost.aborted && source.claim(this, channel),
+    };
     this.#source = source;
     this.#home = home;
     setMaxListeners(0, this.lost);
@@ -105,6 +114,15 @@ export class LeasedConnection implements Connection, LinkUser {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** It outlives the lease, so only the asking ends with it. */
+  #execSpare(command: string, giveBack: GiveBack, signal: AbortSignal | undefined): Promise<ExecChannel> {
+    return within(
+      { signal, until: [this.lost] },
+      (over) => this.#source.execSpare(this.#home, command, giveBack, over),
+      discard,
+    );
   }
 
   #settled(): Link {

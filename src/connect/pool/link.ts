@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Duplex } from "node:stream";
 import PQueue from "p-queue";
 import type { Address } from "../../contract/address.ts";
-import type { Connection, ExecChannel } from "../../contract/connection.ts";
+import type { ExecChannel } from "../../contract/connection.ts";
 import type { PluginError } from "../../contract/errors.ts";
 import { throwIfAborted, within } from "../../lifetime/deadline.ts";
 import type { OwnedConnection } from "../owned-connection.ts";
@@ -12,6 +12,11 @@ import { isSessionRefused } from "./session-refusal.ts";
 const SESSIONS_AT_ONCE = 10;
 /** Many, because a connection on the box may take long to come about, and those behind it have to wait. */
 const STREAMS_AT_ONCE = 64;
+/**
+ * As many go through a master of the user's. It would not survive a refusal: OpenSSH's own bookkeeping of a channel that was
+ * refused in proxy mode ends the master when we leave it (`no remote_id`, seen with 9.2).
+ */
+const JOINED_SESSIONS = 5;
 /** A limit that is lower than what was there before may be due to a process that has outlived its channel. */
 const LOW_LIMIT_HOLDS_MS = 10_000;
 
@@ -25,7 +30,9 @@ export interface Seat {
 }
 
 /** A session that was granted, or that there is no room: with the server's words if it was asked. */
-export type Granted = { channel: ExecChannel; end: () => void } | { channel?: never; refusal: PluginError | undefined };
+export type Granted =
+  | { channel: ExecChannel; end: () => void; refusal?: never }
+  | { channel?: never; refusal: PluginError | undefined };
 
 /** Who uses a link. */
 export interface LinkUser {
@@ -62,7 +69,7 @@ export class Link {
   constructor(connection: OwnedConnection, events: LinkEvents, expected = Number.POSITIVE_INFINITY) {
     this.connection = connection;
     this.#events = events;
-    this.#limit = expected;
+    this.#limit = connection.isJoined ? Math.min(expected, JOINED_SESSIONS) : expected;
     setMaxListeners(0, connection.lost);
     const tell = () => {
       for (const user of [...this.#users.keys()]) user.onLost(this, connection.lost.reason);
@@ -84,14 +91,17 @@ export class Link {
     return this.connection.lost.aborted;
   }
 
-  /** The most it has ever had, as far as known: what another connection to the same server can be expected to take. */
+  /**
+   * The most it has ever had, as far as known: what another connection to the same server can be expected to take.
+   * Infinite if that is not known, also where somebody else has sessions on it.
+   */
   get capacity(): number {
-    return Math.max(this.#limit, this.#most);
+    return this.connection.isJoined ? Number.POSITIVE_INFINITY : Math.max(this.#limit, this.#most);
   }
 
-  /** Whether the server has never opened a session on it, and refused to. */
+  /** Whether the server has never opened a session on it, and refused to, although nobody else has one there. */
   get grantsNothing(): boolean {
-    return this.#most === 0 && this.#limit === 0;
+    return this.#most === 0 && this.#limit === 0 && !this.connection.isJoined;
   }
 
   /** How many use it. */
@@ -138,7 +148,7 @@ export class Link {
     );
   }
 
-  /** As {@link Connection.openStream}, only so many at a time. */
+  /** As `openStream` of the connection, only so many at a time. */
   openStream(to: Address, signal: AbortSignal | undefined): Promise<Duplex> {
     const open = (over: AbortSignal) =>
       this.#streamQueue.add(() => {
