@@ -142,8 +142,8 @@ describe.skipIf(!hasGo())("the shim", () => {
     expect(shim.stderr()).not.toContain("hidden-value");
   });
 
-  test("passes net/rpc, and a plugin on TCP, without being told", async () => {
-    expect(await start(["-netrpc"], { flags: [] }).handshake).toMatchObject({ 2: "unix", 4: "netrpc" });
+  test("passes net/rpc, and a plugin on TCP", async () => {
+    expect(await start(["-netrpc"]).handshake).toMatchObject({ 2: "unix", 4: "netrpc" });
     const shim = start(["-tcp"]);
     const { services } = await dial(shim);
     expect((await shim.handshake)[2]).toBe("unix");
