@@ -143,7 +143,7 @@ describe.skipIf(!hasGo())("the shim", () => {
   });
 
   test("passes net/rpc, and a plugin on TCP", async () => {
-    expect(await start(["-netrpc"]).handshake).toMatchObject({ 2: "unix", 4: "netrpc" });
+    expect(await start(["-netrpc"], { flags: [] }).handshake).toMatchObject({ 2: "unix", 4: "netrpc" });
     const shim = start(["-tcp"]);
     const { services } = await dial(shim);
     expect((await shim.handshake)[2]).toBe("unix");
