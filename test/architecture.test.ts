@@ -17,7 +17,7 @@ const DOORS: Record<string, readonly string[]> = {
   carry: ["contract", "lifetime", "handshake", "dial"],
   cli: [...ENTRY_POINTS, "lifetime", "demo", "shim", "client", "package.json"],
   // It looks at the handshake line and at the environment by itself, and must not load what the second entry point needs.
-  shim: ["src/index.ts", "contract", "lifetime", "exec", "handshake", "carry"],
+  shim: ["src/index.ts", "contract", "lifetime", "exec", "handshake", "translate", "carry"],
   demo: [...ENTRY_POINTS, "contract", "lifetime", ...ROOMS, "runner", "client"],
 };
 

@@ -6,6 +6,7 @@ import { exitCodeOf } from "../shim/exit-codes.ts";
 import { OnBox, type StartedOnBox } from "../shim/on-box.ts";
 import type { ShimSettings } from "../shim/settings.ts";
 import { interruption } from "./interruption.ts";
+import { promptOptions } from "./prompts.ts";
 import { slowly } from "./slowly.ts";
 
 /** From the start to the handshake line, unless told otherwise. */
@@ -43,6 +44,7 @@ export async function attend({ settings, variables, logLevel, check, announce }:
     },
     onPhase: progress.phase,
     onNotice: say,
+    prompts: promptOptions(),
   });
   let isUp = false;
   try {

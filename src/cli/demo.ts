@@ -22,6 +22,7 @@ interface DemoFlags extends ConnectionFlags {
 /** `go-plugin-ssh demo`: shows a plugin behind an SSH connection, from the connection to its end. */
 export function demoCommand(): Command {
   const command = new Command("demo")
+    .summary("show a plugin behind an SSH connection")
     .description("run a small plugin behind an SSH connection, call it, be called back by it, and end it")
     .option("--to <destination>", "a box of your own that has Node 20: user@host or ssh://user@host:port")
     .option("--node <path>", 'with --to: the Node executable on the box (default: "node")')

@@ -19,6 +19,7 @@ interface ReattachFlags extends PluginFlags {
 /** `go-plugin-ssh reattach`: one plugin process on a box for many runs of a host. */
 export function reattachCommand(): Command {
   return addPluginFlags(new Command("reattach"), START_TIMEOUT_SECONDS)
+    .summary("one plugin on a box for many runs of a host")
     .description("start a plugin on a box once, and print what Terraform and OpenTofu need to use it in many runs")
     .argument("<destination>", "user@host or ssh://user@host:port")
     .argument("<command...>", "after `--`: the plugin on the box and its arguments")

@@ -22,6 +22,7 @@ interface RunFlags extends PluginFlags {
 /** `go-plugin-ssh run`: a plugin on a box, for people. */
 export function runCommand(): Command {
   return addPluginFlags(new Command("run"), START_TIMEOUT_SECONDS)
+    .summary("start a plugin on a box, for people")
     .description("start a plugin on a box and tell where it is reached from here")
     .argument("<destination>", "user@host or ssh://user@host:port")
     .argument("<command...>", "after `--`: the plugin on the box and its arguments")

@@ -18,6 +18,7 @@ interface ShimFlags extends PluginFlags {
 /** `go-plugin-ssh shim`: stands in the place of a plugin, for hosts that only know how to start a local program. */
 export function shimCommand(): Command {
   return addPluginFlags(new Command("shim"), START_TIMEOUT_SECONDS)
+    .summary("stand in the place of a plugin on a box")
     .description("stand in the place of a plugin that runs on a box, for any host that is built on go-plugin")
     .argument("[destination]", "user@host or ssh://user@host:port")
     .argument("[command...]", "after `--`: the plugin on the box and its arguments")

@@ -30,8 +30,8 @@ export class HostStderr {
   /** Writes a line of ours. */
   readonly log: Log = (level, message, fields = {}) => {
     const line = hclogLine(level, message, fields, new Date());
-    if (this.#midLine) this.#waiting.push(line);
-    else this.#write(line);
+    this.#waiting.push(line);
+    this.#flush();
   };
 
   /** Passes on what the plugin writes, to its end. A failure is an end. */
@@ -71,10 +71,10 @@ export class HostStderr {
     this.#midLine = chunk.at(-1) !== LINE_END;
   }
 
-  /** The plugin writes no more, so our lines need not wait, but begin one of their own. */
+  /** Our lines wait while the plugin is in the middle of one; if it writes no more, they begin one of their own. */
   #flush(): void {
-    if (this.#plugin) return;
-    if (this.#midLine && this.#waiting.length > 0) this.#write("\n");
+    if (this.#waiting.length === 0 || (this.#midLine && this.#plugin)) return;
+    if (this.#midLine) this.#write("\n");
     this.#midLine = false;
     this.#writeWaiting();
   }

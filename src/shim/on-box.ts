@@ -1,6 +1,6 @@
 import { PluginError } from "../contract/errors.ts";
 import { readHandshakeLine } from "../handshake/read-handshake.ts";
-import { type Connection, connect, type ExitStatus, type Runner, SshRunner } from "../index.ts";
+import { type Connection, type ConnectOptions, connect, type ExitStatus, SshRunner } from "../index.ts";
 import { within } from "../lifetime/deadline.ts";
 import { HandshakeFields } from "./handshake-fields.ts";
 import type { ShimSettings } from "./settings.ts";
@@ -11,17 +11,20 @@ export interface BoxPlugin {
   /** What the plugin is told. */
   variables: Readonly<Record<string, string>>;
   /** Gets the runner as soon as there is one, to read its stderr. */
-  onRunner: (runner: Runner) => void;
+  onRunner: (runner: SshRunner) => void;
   /** Told what is done next, for people who wait. */
   onPhase?: (phase: string) => void;
   /** Told what is not done as the OpenSSH configuration says. */
   onNotice: (text: string) => void;
+  /** How the user answers questions; without it nobody is asked. The time that answers take does not count then. */
+  prompts?: ConnectOptions;
+  /** From the start to the handshake line. */
   timeoutMs: number;
 }
 
 /** A plugin that has said where it listens. */
 export interface StartedOnBox {
-  readonly runner: Runner;
+  readonly runner: SshRunner;
   readonly handshake: HandshakeFields;
   /** Milliseconds that each phase took. */
   readonly phases: Readonly<Record<string, number>>;
@@ -32,7 +35,7 @@ export class OnBox {
   readonly #plugin: BoxPlugin;
   readonly #phases: [name: string, since: number][] = [];
   #connection: Connection | undefined;
-  #runner: Runner | undefined;
+  #runner: SshRunner | undefined;
 
   constructor(plugin: BoxPlugin) {
     this.#plugin = plugin;
@@ -43,20 +46,28 @@ export class OnBox {
    *
    * @throws {PluginError} as `connect` and `Runner.start`; `timeout`, with the phase that was slow; `handshake-failed`
    */
-  start(signal: AbortSignal): Promise<StartedOnBox> {
-    const { timeoutMs } = this.#plugin;
-    return within({ signal, timeoutMs, onTimeout: () => this.#tooSlow() }, (over) => this.#start(over));
+  async start(signal: AbortSignal): Promise<StartedOnBox> {
+    const { timeoutMs, prompts } = this.#plugin;
+    const began = performance.now();
+    const onTimeout = () => this.#tooSlow();
+    await within({ signal, timeoutMs: prompts ? 0 : timeoutMs, onTimeout }, (over) => this.#connect(over));
+    const left = prompts ? timeoutMs : Math.max(1, timeoutMs - (performance.now() - began));
+    return within({ signal, timeoutMs: left, onTimeout }, (over) => this.#start(over));
+  }
+
+  async #connect(over: AbortSignal): Promise<void> {
+    const { settings, onNotice, prompts } = this.#plugin;
+    this.#enter(`connecting to ${place(settings.destination)}`);
+    const asking: ConnectOptions = prompts ?? { batchMode: true };
+    const connection = await connect(settings.destination, { onNotice, ...asking, ...settings.connect }, over);
+    this.#connection = connection;
+    if (over.aborted) await connection.close();
   }
 
   async #start(over: AbortSignal): Promise<StartedOnBox> {
-    const { settings, variables, onRunner, onNotice } = this.#plugin;
-    this.#enter(`connecting to ${place(settings.destination)}`);
-    const connection = await connect(settings.destination, { onNotice, ...settings.connect }, over);
-    if (over.aborted) {
-      await connection.close();
-      throw over.reason;
-    }
-    this.#connection = connection;
+    const { settings, variables, onRunner } = this.#plugin;
+    const connection = this.#connection;
+    if (!connection) throw new PluginError("closed", "There is no connection.");
     this.#enter("starting the plugin on the box");
     const runner = new SshRunner({
       connection,

@@ -1,14 +1,16 @@
+import { formatAddress } from "../contract/address.ts";
 import { PluginError } from "../contract/errors.ts";
 import type { ExitStatus } from "../index.ts";
 import { within } from "../lifetime/deadline.ts";
-import { chooseCarry, startCarry } from "./carry.ts";
+import type { Carry } from "./carry.ts";
+import { chooseCarry } from "./choose-carry.ts";
 import { findCookie, isStartedByHost } from "./cookie.ts";
 import { type Ends, listenForEnds } from "./ends.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
-import { type HostContract, readContract } from "./forwarded-environment.ts";
+import { readContract } from "./forwarded-environment.ts";
 import { hostOfCookie } from "./host-programs.ts";
 import { HostStderr } from "./host-stderr.ts";
-import type { LogFields } from "./log-words.ts";
+import { told } from "./log-words.ts";
 import { type BoxPlugin, OnBox, type StartedOnBox } from "./on-box.ts";
 import { checkSettings, type ShimSettings } from "./settings.ts";
 import { STARTED_BY_HAND } from "./started-by-hand.ts";
@@ -59,21 +61,22 @@ class Shim {
   async run(): Promise<number> {
     try {
       checkSettings(this.#settings);
-      const { cookie, forwardEnv = [] } = this.#settings;
+      const { cookie, forwardEnv = [], carry: mode = "auto", hostNetwork = "unix" } = this.#settings;
       const contract = readContract(process.env, findCookie(process.env, cookie), forwardEnv);
-      const started = await this.#start(contract);
-      await this.#handOver(started, contract);
+      const carry = await chooseCarry(mode, contract, hostNetwork);
+      const started = await this.#start(carry);
+      await this.#handOver(started, carry);
       return exitCodeOf(await this.#untilEnd(started));
     } catch (failure) {
       return this.#fail(failure);
     }
   }
 
-  async #start(contract: HostContract): Promise<StartedOnBox> {
+  async #start({ variables }: Carry): Promise<StartedOnBox> {
     const settings = { ...this.#settings, command: [...this.#settings.command, ...this.#args] };
     const plugin: BoxPlugin = {
       settings,
-      variables: contract.variables,
+      variables,
       timeoutMs: settings.startTimeoutMs ?? START_TIMEOUT_MS,
       onRunner: (runner) => this.#stderr.carry(runner.stderr),
       onNotice: (text) => this.#stderr.log("warn", text),
@@ -82,20 +85,24 @@ class Shim {
     const started = await this.#onBox.start(this.#ends.signal);
     this.#stderr.log("debug", "the plugin runs on the box", {
       plugin: started.runner.id,
-      variables: Object.keys(contract.variables),
+      variables: Object.keys(variables),
       ms: Math.round(performance.now()),
       ...started.phases,
     });
     return started;
   }
 
-  /** Opens a way for the host and tells it where, in the one line that it waits for. */
-  async #handOver({ runner, handshake }: StartedOnBox, contract: HostContract): Promise<void> {
-    const { carry: mode = "auto", hostNetwork = "unix" } = this.#settings;
-    const chosen = chooseCarry(mode, contract, handshake.protocol);
-    const parts = { runner, handshake, contract, hostNetwork, log: this.#stderr.log };
-    const carry = await startCarry(chosen, parts, this.#ends.signal);
-    process.stdout.write(`${handshake.rewritten(carry.address, carry.certificate)}\n`);
+  /** Opens the way for the host and tells it where, in the one line that it waits for. */
+  async #handOver({ runner, handshake }: StartedOnBox, carry: Carry): Promise<void> {
+    const { log } = this.#stderr;
+    const { address, certificate } = await carry.open({ runner, handshake, log }, this.#ends.signal);
+    log("debug", "the host's connections are carried to the plugin", {
+      carry: carry.name,
+      protocol: handshake.protocol,
+      host_address: formatAddress(address),
+      plugin_address: formatAddress(handshake.address),
+    });
+    process.stdout.write(`${handshake.rewritten(address, certificate)}\n`);
   }
 
   #untilEnd({ runner }: StartedOnBox): Promise<ExitStatus> {
@@ -108,21 +115,11 @@ class Shim {
     await within({ timeoutMs: END_MS }, async () => this.#onBox?.end()).catch(() => {});
     await this.#stderr.finish(LAST_WORDS_MS);
     const wasAsked = this.#ends.signal.aborted;
-    this.#stderr.log(wasAsked ? "info" : "error", messageOf(failure), fieldsOf(failure));
+    this.#stderr.log(wasAsked ? "info" : "error", ...told(failure));
     if (wasAsked) return this.#ends.exitCode();
     if (own) return exitCodeOf(own);
     return (failure instanceof PluginError ? EXIT_CODES[failure.code] : undefined) ?? 1;
   }
-}
-
-/** What a failure says, without the code in front, which has a field of its own. */
-function messageOf(failure: unknown): string {
-  const text = failure instanceof Error ? failure.message : String(failure);
-  return failure instanceof PluginError ? text.replace(`[${failure.code}] `, "") : text;
-}
-
-function fieldsOf(failure: unknown): LogFields {
-  return failure instanceof PluginError ? { code: failure.code } : {};
 }
 
 /** Whether the plugin shall outlive its host, as a local one does: under hosts that come back to their plugins. */

@@ -142,7 +142,7 @@ describe.skipIf(!hasGo())("the shim", () => {
     expect(shim.stderr()).not.toContain("hidden-value");
   });
 
-  test("passes net/rpc, and a plugin on TCP, without being told", async () => {
+  test("passes net/rpc, and a plugin on TCP", async () => {
     expect(await start(["-netrpc"], { flags: [] }).handshake).toMatchObject({ 2: "unix", 4: "netrpc" });
     const shim = start(["-tcp"]);
     const { services } = await dial(shim);
