@@ -22,12 +22,15 @@ export interface CrowdSec extends AsyncDisposable {
 export interface CrowdSecFiles {
   /** Where it looks for its plugins: `notification-dummy` is the one that it will start. */
   readonly pluginDirectory: string;
-  /** The file, on the machine that the plugin runs on, that the plugin writes to. */
-  readonly notified: string;
-  start(): Promise<CrowdSec>;
+  /** @param env all that it sees of an environment, and its plugins with it */
+  start(env: Readonly<Record<string, string>>): Promise<CrowdSec>;
 }
 
-/** Writes a configuration that needs no network and tells its dummy plugin of every ban. */
+/**
+ * Writes a configuration that needs no network and tells its dummy plugin of every ban.
+ *
+ * @param notified the file, on the machine that the plugin runs on, that the plugin writes to
+ */
 export async function prepareCrowdSec(directory: string, notified: string): Promise<CrowdSecFiles> {
   if (!CROWDSEC) throw new TypeError("There is no crowdsec here.");
   const { program, tool, shared, configuration } = CROWDSEC;
@@ -69,13 +72,17 @@ export async function prepareCrowdSec(directory: string, notified: string): Prom
   await ask("machines", "add", "tester", "--password", "anything", "--file", at("etc/credentials.yaml"));
   return {
     pluginDirectory: at("plugins"),
-    notified,
-    start: () => start(program, at("etc/config.yaml"), ask),
+    start: (env) => start(program, at("etc/config.yaml"), env, ask),
   };
 }
 
-async function start(program: string, config: string, ask: (...args: string[]) => Promise<string>): Promise<CrowdSec> {
-  const child = spawn(program, ["-c", config, "-no-cs"], { stdio: ["ignore", "pipe", "pipe"] });
+async function start(
+  program: string,
+  config: string,
+  env: Readonly<Record<string, string>>,
+  ask: (...args: string[]) => Promise<string>,
+): Promise<CrowdSec> {
+  const child = spawn(program, ["-c", config, "-no-cs"], { env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
@@ -90,11 +97,10 @@ async function start(program: string, config: string, ask: (...args: string[]) =
     clearTimeout(late);
   };
   try {
-    const listens = () => {
-      if (child.exitCode !== null) throw new Error(output);
-      return output.includes("Local API listening");
-    };
-    await eventually(listens, { what: "crowdsec to listen", timeoutMs: PATIENCE_MS, state: () => output });
+    const state = () => output;
+    const hasBegun = () => child.exitCode !== null || output.includes("Local API listening");
+    await eventually(hasBegun, { what: "crowdsec to listen", timeoutMs: PATIENCE_MS, state });
+    if (child.exitCode !== null) throw new Error(`crowdsec ended instead of listening:\n${output}`);
   } catch (failure) {
     await stop();
     throw failure;
