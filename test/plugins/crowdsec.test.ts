@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { Client } from "../../src/client/client.ts";
 import { embeddedKind, opensshKind } from "../contract/runner-kinds.ts";
 import { Said } from "../contract/said.ts";
-import { CROWDSEC_PLUGIN, hasTier } from "../tiers/tiers.ts";
+import { CROWDSEC, hasTier } from "../tiers/tiers.ts";
 import { Notifier } from "./gen/notifier_pb.ts";
 
 /** What crowdsec itself says to its plugins; they take any value. */
@@ -21,7 +21,7 @@ describe.each([
   test.skipIf(!available)("is configured and notifies: into a file on the box and into its log", async () => {
     await using bench = await kind.open();
     const program = join(bench.directory, "dummy");
-    copyFileSync(CROWDSEC_PLUGIN ?? "", program);
+    copyFileSync(CROWDSEC?.plugin ?? "", program);
     chmodSync(program, 0o755);
     const log = new PassThrough();
     const logged = new Said(log);

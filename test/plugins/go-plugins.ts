@@ -9,6 +9,8 @@ import { promisify } from "node:util";
 const MODULE = fileURLToPath(new URL("./go", import.meta.url));
 /** Hosts in Go, a module of its own that takes the calls' code from the plugins'. */
 const HOSTS = fileURLToPath(new URL("../hosts/go", import.meta.url));
+/** A provider for Terraform, whose SDK wants another gRPC than the other plugins. */
+const PROVIDER = fileURLToPath(new URL("./provider", import.meta.url));
 const CACHE = fileURLToPath(new URL("../../.cache/go-plugins", import.meta.url));
 const BUILD_TIMEOUT_MS = 5 * 60_000;
 
@@ -51,6 +53,14 @@ export function buildHost(program: string): Promise<string> {
   return once(`host ${program}`, async () => {
     const directory = join(CACHE, await fingerprint(HOSTS, MODULE), "hosts");
     return build(HOSTS, directory, program, [`./${program}`]);
+  });
+}
+
+/** The same for Terraform's provider `slumber`. */
+export function buildSlumber(): Promise<string> {
+  return once("slumber", async () => {
+    const directory = join(CACHE, await fingerprint(PROVIDER), "provider");
+    return build(PROVIDER, directory, "terraform-provider-slumber", ["."]);
   });
 }
 

@@ -1,13 +1,22 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Ended, start } from "../tools/run-node.ts";
+import { type Ended, type Running, start } from "../tools/run-node.ts";
 
 /** A provider's whole schema is 13 MB, and a busy machine takes a while to compute it. */
 const TIMEOUT_MS = 3 * 60_000;
 
+/** A provider, as Terraform calls it, and a configuration that makes use of it. */
+export interface ProviderUse {
+  /** `namespace/type` */
+  source: string;
+  configuration: string;
+}
+
 /** A configuration whose one data source needs no network and no account. */
-const CONFIGURATION = `
+export const AWS: ProviderUse = {
+  source: "hashicorp/aws",
+  configuration: `
 terraform {
   required_providers {
     aws = { source = "hashicorp/aws" }
@@ -40,23 +49,26 @@ data "aws_iam_policy_document" "read" {
 output "policy" {
   value = data.aws_iam_policy_document.read.json
 }
-`;
+`,
+};
 
 /** A place to run Terraform in, with a home, a configuration and a state of its own. */
 export class TerraformBench implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "gpt-"));
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #use: ProviderUse;
 
   /** @param environment what Terraform and the shim see, besides what keeps Terraform from the network */
-  constructor(environment: Readonly<Record<string, string>>) {
+  constructor(environment: Readonly<Record<string, string>>, use = AWS) {
     this.#environment = environment;
+    this.#use = use;
   }
 
   /** Where a provider is to be put for {@link run}, by a name of one's own. */
   override(name: string): string {
     const directory = join(this.directory, name);
     mkdirSync(directory, { recursive: true });
-    return join(directory, "terraform-provider-aws");
+    return join(directory, `terraform-provider-${this.#use.source.split("/").at(-1)}`);
   }
 
   /** The provider itself in such a place. */
@@ -66,10 +78,18 @@ export class TerraformBench implements Disposable {
 
   /** Runs Terraform in a fresh working directory, with the provider of that place, or with none of them. */
   async run(place: string | undefined, words: readonly string[], more: Record<string, string> = {}): Promise<Timed> {
+    const began = performance.now();
+    const ended = await this.start(place, words, more).ended;
+    return { ...ended, ms: Math.round(performance.now() - began) };
+  }
+
+  /** Starts it likewise, in a process group of its own. */
+  start(place: string | undefined, words: readonly string[], more: Record<string, string> = {}): Running {
     const work = mkdtempSync(join(this.directory, "w"));
-    writeFileSync(join(work, "main.tf"), CONFIGURATION);
+    const { source, configuration } = this.#use;
+    writeFileSync(join(work, "main.tf"), configuration);
     const config = join(work, "terraformrc");
-    const override = place === undefined ? "" : `dev_overrides { "hashicorp/aws" = "${join(this.directory, place)}" }`;
+    const override = place === undefined ? "" : `dev_overrides { "${source}" = "${join(this.directory, place)}" }`;
     writeFileSync(config, `provider_installation {\n${override}\n}\n`);
     const env = {
       ...this.#environment,
@@ -78,10 +98,8 @@ export class TerraformBench implements Disposable {
       CHECKPOINT_DISABLE: "1",
       TF_IN_AUTOMATION: "1",
     };
-    const began = performance.now();
-    const running = start("terraform", [...words, ...colour(words)], { env, cwd: work, timeoutMs: TIMEOUT_MS });
-    const ended = await running.ended;
-    return { ...ended, ms: Math.round(performance.now() - began) };
+    const options = { env, cwd: work, timeoutMs: TIMEOUT_MS, apart: true };
+    return start("terraform", [...words, ...colour(words)], options);
   }
 
   [Symbol.dispose](): void {

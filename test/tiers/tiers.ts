@@ -22,10 +22,24 @@ export interface Tier {
 /** The account that tests log in to besides our own, where they run as root: the name of an ordinary user. */
 export const TEST_LOGIN = process.env.GO_PLUGIN_SSH_TEST_LOGIN ?? "";
 
-/** A plugin that others wrote and built: installed, or unpacked by `.ci/run`. */
-export const CROWDSEC_PLUGIN = ["/", fileURLToPath(new URL("../../.cache/crowdsec/", import.meta.url))]
-  .map((root) => join(root, "usr/lib/crowdsec/plugins/dummy"))
-  .find((path) => existsSync(path));
+/** Where crowdsec is: installed, or unpacked by `.ci/run`. */
+const CROWDSEC_ROOT = ["/", fileURLToPath(new URL("../../.cache/crowdsec/", import.meta.url))].find((root) => {
+  return ["usr/bin/crowdsec", "usr/bin/cscli", "usr/lib/crowdsec/plugins/dummy"].every((name) =>
+    existsSync(join(root, name)),
+  );
+});
+
+/** A host and a plugin that others wrote and built. */
+export const CROWDSEC =
+  CROWDSEC_ROOT === undefined
+    ? undefined
+    : {
+        program: join(CROWDSEC_ROOT, "usr/bin/crowdsec"),
+        tool: join(CROWDSEC_ROOT, "usr/bin/cscli"),
+        plugin: join(CROWDSEC_ROOT, "usr/lib/crowdsec/plugins/dummy"),
+        shared: join(CROWDSEC_ROOT, "usr/share/crowdsec"),
+        configuration: join(CROWDSEC_ROOT, "etc/crowdsec"),
+      };
 
 /** Every tier, in the order of what it takes to have it. */
 export const TIERS: readonly Tier[] = [
@@ -125,8 +139,8 @@ export const TIERS: readonly Tier[] = [
   },
   {
     name: "crowdsec",
-    what: "a notification plugin of crowdsec's, which knows nothing of this package",
-    available: CROWDSEC_PLUGIN !== undefined,
+    what: "crowdsec and a plugin of its own, which know nothing of this package",
+    available: CROWDSEC !== undefined,
     install: "apt-get download crowdsec && dpkg-deb -x crowdsec_*.deb .cache/crowdsec",
   },
   {
