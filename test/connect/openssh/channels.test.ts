@@ -16,9 +16,6 @@ import { rejectionOf } from "../failure-of.ts";
 import { login, loginWithKey } from "../login.ts";
 import { Scratch } from "../scratch.ts";
 
-/** Signals do not reach the commands of root with every sshd. */
-const ordinaryLogin = hasTier("login") ? { user: TEST_LOGIN } : {};
-
 const BY_SSH: ConnectOptions = { backend: "openssh", configFile: "none" };
 
 /** Connects by the system's `ssh`. */
@@ -66,8 +63,9 @@ describe.skipIf(!hasTier("openssh"))("through the system's ssh", () => {
     await isGone(server);
   });
 
-  test("a signal reaches the command, and is told of as its end", async () => {
-    await using server = await startOpenSsh(ordinaryLogin);
+  // Signals do not reach the commands of root with every sshd.
+  test.skipIf(!hasTier("login"))("a signal reaches the command, and is told of as its end", async () => {
+    await using server = await startOpenSsh({ user: TEST_LOGIN });
     await using connection = await through(server);
     const channel = await connection.exec("echo ready; exec sleep 60");
     await once(channel.stdout, "data");
