@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type { ConnectOptions } from "../../src/connect/connect-options.ts";
+import type { Destination } from "../../src/connect/destination.ts";
 import type { Address } from "../../src/contract/address.ts";
 import type { Runner } from "../../src/contract/runner.ts";
 import type { EmbeddedServerOptions } from "../../src/demo/embedded-server.ts";
@@ -111,6 +112,18 @@ export function opensshClientKind(user?: string): RunnerKind {
       return openBench(before, server, sshRunner(server, BY_SYSTEM_SSH), () => server.sessionPids().length);
     },
   };
+}
+
+/** A bench behind a throw-away sshd, with runners that connect as `connect` says and in no other way. */
+export async function openConfiguredBench(
+  options: OpenSshOptions,
+  connect: (server: TestServer) => Promise<ConnectOptions & { destination: Destination }>,
+): Promise<Bench> {
+  const before = openSockets();
+  const server = await startOpenSsh(options);
+  const usual = await connect(server);
+  const make = (more: PluginOptions & ForwardOptions) => new SshRunner({ ...usual, ...more });
+  return openBench(before, server, make, () => server.sessionPids().length);
 }
 
 /** A bench behind a throw-away sshd. */

@@ -27,6 +27,11 @@ export const CROWDSEC_PLUGIN = ["/", fileURLToPath(new URL("../../.cache/crowdse
   .map((root) => join(root, "usr/lib/crowdsec/plugins/dummy"))
   .find((path) => existsSync(path));
 
+/** The library of a PKCS#11 token that is a program. */
+export const SOFTHSM = ["/usr/lib/softhsm", "/usr/local/lib/softhsm", "/usr/lib64/softhsm", "/usr/lib64/pkcs11"]
+  .map((directory) => join(directory, "libsofthsm2.so"))
+  .find((path) => existsSync(path));
+
 /** Every tier, in the order of what it takes to have it. */
 export const TIERS: readonly Tier[] = [
   { name: "unit", what: "pure functions, fakes", available: true, install: "" },
@@ -48,6 +53,12 @@ export const TIERS: readonly Tier[] = [
     what: "a throw-away sshd and its client",
     available: has("sshd") && has("ssh-keygen") && has("ssh"),
     install: "apt-get install openssh-server openssh-client",
+  },
+  {
+    name: "tokens",
+    what: "keys in a token that is a program: PKCS#11",
+    available: has("sshd") && has("pkcs11-tool") && has("softhsm2-util") && SOFTHSM !== undefined,
+    install: "apt-get install openssh-server softhsm2 opensc",
   },
   {
     name: "relays",
