@@ -177,7 +177,6 @@ function hostLines({ host, port, user }: TestServer): string[] {
     `Port ${port}`,
     `User ${user}`,
     "IdentityAgent none",
-    "IdentitiesOnly yes",
     "GlobalKnownHostsFile none",
   ];
 }
