@@ -172,13 +172,7 @@ function openBenchFor(
 }
 
 function hostLines({ host, port, user }: TestServer): string[] {
-  return [
-    `HostName ${host}`,
-    `Port ${port}`,
-    `User ${user}`,
-    "IdentityAgent none",
-    "GlobalKnownHostsFile none",
-  ];
+  return [`HostName ${host}`, `Port ${port}`, `User ${user}`, "IdentityAgent none", "GlobalKnownHostsFile none"];
 }
 
 /** Starts a plugin, calls it, has it call back, and ends it. */
