@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { PluginError } from "../../contract/errors.ts";
 import { later } from "../../lifetime/later.ts";
 import { makePrivateDirectory, removePrivateDirectory } from "../../lifetime/private-directory.ts";
-import type { AskPerson } from "../credentials.ts";
+import type { AskPerson } from "../ask-person.ts";
 import { PausableTimer } from "../pausable-timer.ts";
 import type { Settings } from "../settings.ts";
 import { connectTimeout } from "../ssh2-errors.ts";
