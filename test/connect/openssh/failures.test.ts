@@ -12,6 +12,7 @@ import { startEmbedded } from "../../servers/embedded.ts";
 import { startOpenSsh } from "../../servers/openssh.ts";
 import { freePort } from "../../servers/spawn-server.ts";
 import { hasTier } from "../../tiers/tiers.ts";
+import { eventually } from "../../tools/eventually.ts";
 import { rejectionOf } from "../failure-of.ts";
 import { destinationOf, login, loginWithKey } from "../login.ts";
 import { RawServer } from "../raw-server.ts";
@@ -22,7 +23,8 @@ const BY_SSH: ConnectOptions = { backend: "openssh", configFile: "none", identit
 /** Fails to connect to a port of this machine, and leaves nothing. */
 async function failureAt(port: number, more: ConnectOptions = {}, signal?: AbortSignal): Promise<PluginError> {
   const failure = await rejectionOf(connect({ host: "127.0.0.1", port, user: "ann" }, { ...BY_SSH, ...more }, signal));
-  expect(readdirSync(tmpdir()).filter((name) => name.startsWith(OWN_PREFIX))).toEqual([]);
+  const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith(OWN_PREFIX));
+  await eventually(() => left().length === 0, { what: "nothing to be left", state: left });
   return failure;
 }
 
