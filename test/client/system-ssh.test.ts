@@ -2,6 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { ConnectOptions } from "../../src/connect/connect-options.ts";
@@ -17,6 +18,8 @@ import { clientContract } from "./client.contract.ts";
 import { startKvOn } from "./started-client.ts";
 
 const run = promisify(execFile);
+
+const SOFTWARE_TOKEN = fileURLToPath(new URL("../servers/software-token.c", import.meta.url));
 
 /** The first build downloads Go modules. */
 const BUILD_MS = 6 * 60_000;
@@ -108,6 +111,27 @@ describe.skipIf(!available)("what ssh2 cannot do, the system's ssh does", () => 
     }));
     await answersAndCallsBack(bench);
     expect(asked).toEqual([expect.stringContaining("gpt")]);
+  });
+
+  test.skipIf(!hasTier("tokens"))("a key in a FIDO token", async () => {
+    await using scratch = await Scratch.make();
+    const [provider, key] = [scratch.path("token.so"), scratch.path("key")];
+    await run("cc", ["-shared", "-fPIC", "-o", provider, SOFTWARE_TOKEN, "-lcrypto"]);
+    await run("ssh-keygen", ["-q", "-t", "ed25519-sk", "-w", provider, "-N", "", "-f", key]);
+    const authorized = await scratch.put("authorized_keys", await readFile(`${key}.pub`), 0o644);
+    const notices: string[] = [];
+    await using bench = await openBenchFor(scratch, { options: [`AuthorizedKeysFile ${authorized}`] }, (server) => ({
+      lines: [
+        ...hostLines(server),
+        `IdentityFile ${key}`,
+        `SecurityKeyProvider ${provider}`,
+        `UserKnownHostsFile ${server.knownHostsFile}`,
+      ],
+      options: { onNotice: (text) => notices.push(text), passphrase: () => undefined },
+    }));
+    await answersAndCallsBack(bench);
+    expect(await bench.server?.log()).toMatch(/Accepted publickey for .* ED25519-SK /);
+    expect(notices.join("\n")).toContain("because of SecurityKeyProvider");
   });
 });
 

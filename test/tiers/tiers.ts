@@ -56,9 +56,12 @@ export const TIERS: readonly Tier[] = [
   },
   {
     name: "tokens",
-    what: "keys in a token that is a program: PKCS#11",
-    available: has("sshd") && has("pkcs11-tool") && has("softhsm2-util") && SOFTHSM !== undefined,
-    install: "apt-get install openssh-server softhsm2 opensc",
+    what: "keys in tokens that are programs: PKCS#11 and FIDO",
+    available:
+      ["sshd", "pkcs11-tool", "softhsm2-util", "cc"].every(has) &&
+      SOFTHSM !== undefined &&
+      existsSync("/usr/include/openssl/evp.h"),
+    install: "apt-get install openssh-server softhsm2 opensc gcc libc6-dev libssl-dev",
   },
   {
     name: "relays",
