@@ -23,19 +23,20 @@ export async function openSettings(
   const bySystem = isForOpenSsh(settings);
   if (bySystem) await checkJumps(settings, (hop, options) => resolveSettings(hop, options, signal), errand?.towards);
   const connection = await (bySystem
-    ? openOpenSsh(settings, signal)
+    ? openOpenSsh(settings, signal, errand)
     : openConnection(settings, openHop, signal, errand));
   connection.destination = destinationUrl({ ...settings.target, host: settings.alias });
   return connection;
 }
 
 /** Whether the system's `ssh` is to connect; what was chosen, or is gone without, is said. */
-function isForOpenSsh({ options, needsOpenSsh }: Settings): boolean {
+function isForOpenSsh({ options, alias, needsOpenSsh }: Settings): boolean {
   const { backend = "auto" } = options;
   const needed = needsOpenSsh.join(", ");
   if (needed !== "" && backend === "ssh2")
     say(options, `\`ssh2\` goes without what the configuration asks for: ${needed}.`);
-  if (needed !== "" && backend === "auto") say(options, `The system's \`ssh\` connects, because of ${needed}.`);
+  if (needed !== "" && backend === "auto")
+    say(options, `The system's \`ssh\` connects to ${alias}, because of ${needed}.`);
   return backend === "openssh" || (backend === "auto" && needed !== "");
 }
 

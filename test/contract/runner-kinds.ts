@@ -114,6 +114,18 @@ export function opensshClientKind(user?: string): RunnerKind {
   };
 }
 
+/** A bench behind a throw-away sshd, with runners that connect as `connect` says and in no other way. */
+export async function openConfiguredBench(
+  options: OpenSshOptions,
+  connect: (server: TestServer) => Promise<ConnectOptions & { destination: Destination }>,
+): Promise<Bench> {
+  const before = openSockets();
+  const server = await startOpenSsh(options);
+  const usual = await connect(server);
+  const make = (more: PluginOptions & ForwardOptions) => new SshRunner({ ...usual, ...more });
+  return openBench(before, server, make, () => server.sessionPids().length);
+}
+
 /** A bench behind a throw-away sshd. */
 export async function openSshBench(options: OpenSshOptions): Promise<Bench> {
   const before = openSockets();

@@ -41,6 +41,11 @@ export const CROWDSEC =
         configuration: join(CROWDSEC_ROOT, "etc/crowdsec"),
       };
 
+/** The library of a PKCS#11 token that is a program. */
+export const SOFTHSM = ["/usr/lib/softhsm", "/usr/local/lib/softhsm", "/usr/lib64/softhsm", "/usr/lib64/pkcs11"]
+  .map((directory) => join(directory, "libsofthsm2.so"))
+  .find((path) => existsSync(path));
+
 /** Every tier, in the order of what it takes to have it. */
 export const TIERS: readonly Tier[] = [
   { name: "unit", what: "pure functions, fakes", available: true, install: "" },
@@ -62,6 +67,15 @@ export const TIERS: readonly Tier[] = [
     what: "a throw-away sshd and its client",
     available: has("sshd") && has("ssh-keygen") && has("ssh"),
     install: "apt-get install openssh-server openssh-client",
+  },
+  {
+    name: "tokens",
+    what: "keys in tokens that are programs: PKCS#11 and FIDO",
+    available:
+      ["sshd", "pkcs11-tool", "softhsm2-util", "cc"].every(has) &&
+      SOFTHSM !== undefined &&
+      existsSync("/usr/include/openssl/evp.h"),
+    install: "apt-get install openssh-server softhsm2 opensc gcc libc6-dev libssl-dev",
   },
   {
     name: "relays",

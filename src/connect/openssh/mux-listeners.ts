@@ -46,7 +46,8 @@ export class MuxListeners {
     };
     try {
       const address = await this.#ask(at, meeting);
-      return { address, close: () => this.#close(address, meeting, undo) };
+      const close = once(() => this.#close(at, meeting, undo));
+      return { address, close };
     } catch (failure) {
       await undo();
       throw failure;
@@ -66,12 +67,20 @@ export class MuxListeners {
     throw listenError(new Error(why), at);
   }
 
-  /** Stops listening. A master that is gone listens no more. */
-  async #close(address: Address, meeting: string, undo: () => Promise<void>): Promise<void> {
-    if (!this.#paths.delete(formatAddress(address)) && address.network === "unix") return;
-    void this.#control.ask(ASK.closeForward, ...forward(address, meeting)).catch(() => {});
+  /** Stops listening. A master that is gone listens no more; it knows a listener by what it was asked for. */
+  async #close(at: Address, meeting: string, undo: () => Promise<void>): Promise<void> {
+    void this.#control.ask(ASK.closeForward, ...forward(at, meeting)).catch(() => {});
     await undo();
   }
+}
+
+/** The first call does it; each gives the same promise. */
+function once(task: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= task();
+    return done;
+  };
 }
 
 function forward(at: Address, meeting: string): Part[] {
@@ -81,7 +90,7 @@ function forward(at: Address, meeting: string): Part[] {
 
 /** Listens for the master. Never keeps the process alive. */
 function listenHere(path: string, onStream: OnStream): Promise<Server> {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     // Whoever has just let go of it must not be the end of the process.
     socket.on("error", () => {});
     onStream(socket);

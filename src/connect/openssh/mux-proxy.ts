@@ -50,7 +50,8 @@ export class MuxProxy implements Carrier {
     this.closed = new Promise((resolve) => {
       socket.on("close", () => {
         this.#ready.reject(new Error("the master closed its control socket"));
-        this.end(new Error("the connection is closed"));
+        // Whoever owns this knows why, and ends the channels with that.
+        this.#unblock();
         resolve();
       });
     });

@@ -10,6 +10,7 @@ import type { AskPerson } from "../ask-person.ts";
 import { PausableTimer } from "../pausable-timer.ts";
 import type { Settings } from "../settings.ts";
 import { connectTimeout } from "../ssh2-errors.ts";
+import type { Errand } from "../way/errand.ts";
 import { ControlClient } from "./control-client.ts";
 import { ASK } from "./control-protocol.ts";
 import { MuxProxy } from "./mux-proxy.ts";
@@ -32,9 +33,14 @@ const ASKPASS = fileURLToPath(new URL("./askpass.sh", import.meta.url));
  *
  * @throws {PluginError} why it could not log in; nothing is left then
  */
-export async function startOwnMaster(settings: Settings, ssh: SystemSsh, over: AbortSignal): Promise<Master> {
+export async function startOwnMaster(
+  settings: Settings,
+  ssh: SystemSsh,
+  over: AbortSignal,
+  errand?: Errand,
+): Promise<Master> {
   const directory = await makePrivateDirectory();
-  const master = new OwnMaster(settings, directory);
+  const master = new OwnMaster(settings, directory, errand);
   try {
     return await master.start(ssh, over);
   } catch (failure) {
@@ -45,6 +51,7 @@ export async function startOwnMaster(settings: Settings, ssh: SystemSsh, over: A
 
 class OwnMaster {
   readonly #settings: Settings;
+  readonly #errand: Errand | undefined;
   readonly #directory: string;
   readonly #outcome = later<void>();
   readonly #timer: PausableTimer;
@@ -56,15 +63,20 @@ class OwnMaster {
   #control: ControlClient | undefined;
   #over = new AbortController().signal;
 
-  constructor(settings: Settings, directory: string) {
-    const { target } = settings;
+  constructor(settings: Settings, directory: string, errand: Errand | undefined) {
     const { connectTimeoutMs = CONNECT_TIMEOUT_MS } = settings.options;
     this.#settings = settings;
+    this.#errand = errand;
     this.#directory = directory;
-    const ask: AskPerson = (question) => this.#timer.pausedDuring(() => question(this.#over));
+    const ask: AskPerson = (question) => {
+      const paused = () => this.#timer.pausedDuring(() => question(this.#over));
+      return errand ? errand.pausedDuring(paused) : paused();
+    };
     this.#prompts = new Prompts(settings, ask, () => this.#outcome.reject(this.#askError()));
     this.#timer = new PausableTimer(connectTimeoutMs, () => {
-      this.#outcome.reject(connectTimeout(connectTimeoutMs, { phase: this.#log?.phase ?? "dialling", target }, target));
+      const { target } = settings;
+      const last = { phase: this.#log?.phase ?? "dialling", target } as const;
+      this.#outcome.reject(connectTimeout(connectTimeoutMs, last, target));
     });
   }
 
@@ -112,7 +124,10 @@ class OwnMaster {
     });
     this.#child = child;
     child.stdin.on("error", () => {});
-    const log = new SshLog(child.stderr, (phase) => phase === "ready" && this.#outcome.resolve());
+    const log = new SshLog(child.stderr, (phase) => {
+      this.#errand?.entered({ phase, target: this.#settings.target });
+      if (phase === "ready") this.#outcome.resolve();
+    });
     this.#log = log;
     this.#ended = new Promise((resolve) => {
       const end = (cause: unknown) => {

@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import createDebug from "debug";
 import { PluginError } from "../../contract/errors.ts";
 import type { AskPerson } from "../ask-person.ts";
-import type { ConnectOptions, HostKeyPrompt } from "../connect-options.ts";
+import type { HostKeyPrompt } from "../connect-options.ts";
 import type { Settings } from "../settings.ts";
 
 const debug = createDebug("go-plugin-ssh:auth");
@@ -84,23 +84,21 @@ export class Prompts {
 
   /** Finds out what is asked, by the words that OpenSSH has for it. */
   async #question(text: string): Promise<string | undefined> {
-    const { options, target } = this.#settings;
     // What a server asks begins with the login in brackets, so it cannot pass for a question of `ssh`'s own.
-    const [, asked] = /^\([^)]*\) ([\s\S]*)$/.exec(text) ?? [];
-    if (asked !== undefined) return this.#keyboardInteractive(asked);
+    const [, who, address, asked] = /^\((.*?)@([^)]*)\) ([\s\S]*)$/.exec(text) ?? [];
+    if (asked !== undefined) return this.#keyboardInteractive(who ?? "", address ?? "", asked);
     if (/ can't be established/.test(text)) return this.#hostKey(text);
     const [, file] = /^Enter (?:passphrase for|PIN for)(?: key)? '?(.*?)'?: *$/.exec(text) ?? [];
     if (file !== undefined) return this.#passphrase(file);
-    if (/'s password: *$/.test(text)) return this.#password(options.password, target);
+    const [, user, host] = /^(.*)@(.*?)'s password: *$/.exec(text) ?? [];
+    if (user !== undefined && host !== undefined) return this.#password(user, host);
     return undefined;
   }
 
-  async #keyboardInteractive(prompt: string): Promise<string | undefined> {
-    const { options, target } = this.#settings;
-    const { keyboardInteractive } = options;
+  async #keyboardInteractive(user: string, host: string, prompt: string): Promise<string | undefined> {
+    const { keyboardInteractive } = this.#settings.options;
     if (!keyboardInteractive) return undefined;
     // `ssh` asks one question at a time and does not say whether its answer may be seen.
-    const { user, host } = target;
     const question = { user, host, name: "", instructions: "", prompts: [{ prompt, echo: false }] };
     const answers = await this.#ask((signal) => keyboardInteractive({ ...question, signal }));
     const answer: unknown = answers?.[0];
@@ -114,10 +112,9 @@ export class Prompts {
     return isLine(answer, "passphrase", "a string or undefined");
   }
 
-  async #password(
-    password: ConnectOptions["password"],
-    { user, host }: Settings["target"],
-  ): Promise<string | undefined> {
+  /** A jump host may ask too, so it is told who asks. */
+  async #password(user: string, host: string): Promise<string | undefined> {
+    const { password } = this.#settings.options;
     if (!password) return undefined;
     const answer = await this.#ask((signal) => password({ user, host, signal }));
     return isLine(answer, "password", "a string or undefined");
@@ -126,11 +123,13 @@ export class Prompts {
   async #hostKey(text: string): Promise<string> {
     const { options, target } = this.#settings;
     const { confirmHostKey } = options;
+    const [, name = ""] = /host '(\S+) /.exec(text) ?? [];
+    const [, shown = name || target.host, port = "22"] = /^\[(.*)\]:(\d+)$/.exec(name) ?? [];
     const [, type = "", fingerprint = ""] = /(\S+) key fingerprint is (SHA256:[\w+/]+)/.exec(text) ?? [];
     if (!confirmHostKey || fingerprint === "") return "no";
     const question: Omit<HostKeyPrompt, "signal"> = {
-      host: target.host,
-      port: target.port,
+      host: shown,
+      port: Number(port),
       type: KEY_TYPES[type] ?? type.toLowerCase(),
       fingerprint,
       file: [options.userKnownHostsFile ?? "~/.ssh/known_hosts"].flat()[0] ?? "",

@@ -8,6 +8,9 @@ const AUTH_HINT =
   "Try `ssh -v` to the same destination. Give a `password`, `keyboardInteractive` or `passphrase` callback if it asks.";
 const CONFIG_HINT = "Mend the configuration; `ssh -G` with the same destination reads it too.";
 
+/** What `ssh` and its shell say at any end. */
+const UNTELLING = /^(Authenticated to |Shared connection|Transferred: |Bytes per second: |Killed|Terminated)/;
+
 type Explain = (log: SshLog, settings: Settings, cause: unknown) => PluginError;
 
 /** What `ssh` says when it fails, and what that is. The first that fits counts. */
@@ -44,7 +47,7 @@ export function startError(log: SshLog, settings: Settings, cause: unknown): Plu
 
 /** The error for an `ssh` that ended later. */
 export function lostError(log: SshLog | undefined, { target }: Settings): PluginError {
-  const last = log?.said.filter((line) => !/^Authenticated to |^Shared connection/.test(line)).at(-1);
+  const last = log?.said.filter((line) => !UNTELLING.test(line)).at(-1);
   const silent = /^Timeout, server .* not responding/.test(last ?? "");
   return new PluginError(
     "connection-lost",

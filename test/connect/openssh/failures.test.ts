@@ -1,0 +1,160 @@
+import { readdirSync } from "node:fs";
+import { mkdir, readFile, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { connect } from "../../../src/connect/connect.ts";
+import type { ConnectOptions } from "../../../src/connect/connect-options.ts";
+import type { PluginError } from "../../../src/contract/errors.ts";
+import { generateKey } from "../../../src/demo/embedded/keys.ts";
+import { OWN_PREFIX } from "../../../src/lifetime/owner-mark.ts";
+import { startEmbedded } from "../../servers/embedded.ts";
+import { startOpenSsh } from "../../servers/openssh.ts";
+import { freePort } from "../../servers/spawn-server.ts";
+import { hasTier } from "../../tiers/tiers.ts";
+import { eventually } from "../../tools/eventually.ts";
+import { rejectionOf } from "../failure-of.ts";
+import { destinationOf, login, loginWithKey } from "../login.ts";
+import { RawServer } from "../raw-server.ts";
+import { Scratch } from "../scratch.ts";
+
+const BY_SSH: ConnectOptions = { backend: "openssh", configFile: "none", identityAgent: "none", identityFile: [] };
+
+/** Fails to connect to a port of this machine, and leaves nothing. */
+async function failureAt(port: number, more: ConnectOptions = {}, signal?: AbortSignal): Promise<PluginError> {
+  const failure = await rejectionOf(connect({ host: "127.0.0.1", port, user: "ann" }, { ...BY_SSH, ...more }, signal));
+  const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith(OWN_PREFIX));
+  await eventually(() => left().length === 0, { what: "nothing to be left", state: left });
+  return failure;
+}
+
+describe.skipIf(!hasTier("openssh"))("the system's ssh fails", () => {
+  test("where nothing listens", async () => {
+    const failure = await failureAt(await freePort());
+    expect(failure.code).toBe("connect-failed");
+    expect(failure.message).toMatch(/ann@127\.0\.0\.1:\d+ cannot be reached: .*Connection refused/);
+    expect(failure.hint).toMatch(/Nothing listens there/);
+  });
+
+  test("for a name that does not exist", async () => {
+    const failure = await rejectionOf(connect("ann@no-such-box.invalid", BY_SSH));
+    expect(failure.code).toBe("connect-failed");
+    expect(failure.message).toMatch(/no-such-box\.invalid/);
+    expect(failure.hint).toMatch(/name/);
+  });
+
+  test("where it is dropped before the banner", async () => {
+    await using server = await RawServer.start((client) => client.end());
+    const failure = await failureAt(server.port);
+    expect(failure.code).toBe("box-refused");
+    expect(failure.hint).toMatch(/MaxStartups.*PerSourcePenalties/);
+  });
+
+  test("where it is dropped with a word about it", async () => {
+    await using server = await RawServer.start((client) => client.end("Exceeded MaxStartups\r\n"));
+    const failure = await failureAt(server.port);
+    expect(failure.code).toBe("box-refused");
+    expect(failure.message).toContain("Exceeded MaxStartups");
+  });
+
+  test("where nobody says anything, after connectTimeoutMs", async () => {
+    await using server = await RawServer.start(() => {});
+    const failure = await failureAt(server.port, { connectTimeoutMs: 300 });
+    expect(failure.code).toBe("connect-failed");
+    expect(failure.message).toMatch(/did not get past banner within 300 ms/);
+  });
+
+  test("when it is given up", async () => {
+    await using server = await RawServer.start(() => {});
+    const controller = new AbortController();
+    const failing = failureAt(server.port, {}, controller.signal);
+    setTimeout(() => controller.abort(), 50);
+    expect((await failing).code).toBe("aborted");
+  });
+
+  test("for a host key that nothing vouches for, and says which", async () => {
+    await using server = await startOpenSsh();
+    const failure = await rejectionOf(
+      loginWithKey(server, { ...BY_SSH, userKnownHostsFile: [], identityFile: server.identityFile }),
+    );
+    expect(failure.code).toBe("host-key-unknown");
+    expect(failure.message).toContain(server.hostKeyFingerprint);
+  });
+
+  test.each([
+    ["host-key-changed", ""],
+    ["host-key-revoked", "@revoked "],
+  ])("for a host key that is on record as %s", async (code, marker) => {
+    await using scratch = await Scratch.make();
+    await using server = await startOpenSsh();
+    const own = (await readFile(server.knownHostsFile, "utf8")).trim();
+    const other = `${own.split(" ")[0]} ${generateKey("ed25519").publicKey}`;
+    const file = await scratch.put("known_hosts", `${marker === "" ? other : marker + own}\n`);
+    for (const strictHostKeyChecking of ["yes", "accept-new"] as const) {
+      const failure = await rejectionOf(login(server, { ...BY_SSH, userKnownHostsFile: file, strictHostKeyChecking }));
+      expect(failure.code).toBe(code);
+    }
+  });
+
+  test("for another key than the pinned one, although a file vouches for it", async () => {
+    await using server = await startOpenSsh();
+    const { fingerprint } = generateKey("ed25519");
+    const failure = await rejectionOf(login(server, { ...BY_SSH, hostKeyFingerprints: [fingerprint] }));
+    expect(failure.code).toBe("host-key-changed");
+    expect(failure.message).toContain(server.hostKeyFingerprint);
+    expect(failure.message).toContain(fingerprint);
+  });
+
+  test("for `StrictHostKeyChecking no` of a configuration as for accept-new: a new key is recorded, a changed one refused", async () => {
+    await using scratch = await Scratch.make();
+    await using server = await startOpenSsh();
+    const config = await scratch.put("config", "Host *\n  StrictHostKeyChecking no\n");
+    const file = scratch.path("known_hosts");
+    const options = { ...BY_SSH, configFile: config, identityFile: server.identityFile, userKnownHostsFile: file };
+    await (await connect(destinationOf(server), options)).close();
+    expect(await readFile(file, "utf8")).toContain(`[127.0.0.1]:${server.port} ssh-ed25519`);
+    const other = generateKey("ed25519").publicKey;
+    await scratch.put("known_hosts", `[127.0.0.1]:${server.port} ${other}\n`);
+    expect((await rejectionOf(connect(destinationOf(server), options))).code).toBe("host-key-changed");
+  });
+
+  test("when no key is accepted, and tells what was tried", async () => {
+    await using scratch = await Scratch.make();
+    await using server = await startOpenSsh();
+    const stranger = await scratch.put("stranger", generateKey("ed25519").privateKey);
+    const failure = await rejectionOf(login(server, { ...BY_SSH, identityFile: stranger }));
+    expect(failure.code).toBe("auth-failed");
+    expect(failure.message).toContain(`key ${stranger}`);
+    expect(failure.message).toContain("The server takes: publickey");
+  });
+
+  test("for a configuration that cannot be read", async () => {
+    await using scratch = await Scratch.make();
+    const config = await scratch.put("config", "NoSuchKeyword yes\n");
+    expect((await failureAt(9, { configFile: config })).code).toBe("config-error");
+  });
+
+  test("where no ssh is installed", async () => {
+    await using scratch = await Scratch.make();
+    await mkdir(scratch.path("bin"));
+    await symlink("/bin/sh", join(scratch.path("bin"), "sh"));
+    const before = process.env.PATH;
+    process.env.PATH = scratch.path("bin");
+    try {
+      const failure = await failureAt(9);
+      expect(failure.code).toBe("unsupported");
+      expect(failure.hint).toContain('`backend: "ssh2"`');
+    } finally {
+      process.env.PATH = before;
+    }
+  });
+
+  test("where the server hangs in the middle, after connectTimeoutMs", async () => {
+    await using server = await startEmbedded({ hangAt: "auth" });
+    const failure = await rejectionOf(
+      loginWithKey(server, { ...BY_SSH, identityFile: server.identityFile, connectTimeoutMs: 1_000 }),
+    );
+    expect(failure.code).toBe("connect-failed");
+    expect(failure.message).toMatch(/did not get past authentication within 1000 ms/);
+  });
+});
