@@ -7,11 +7,13 @@ import { built } from "../tools/built.ts";
 import type { Ended } from "../tools/run-node.ts";
 import { openUserHome } from "../tools/user-home.ts";
 
-/** Runs `go-plugin-ssh config` as somebody with that `~/.ssh/config`. */
+/** Runs `go-plugin-ssh config` as somebody with that `~/.ssh/config`, which `CONFIG` among the words stands for. */
 async function config(text: string, args: readonly string[], more: Record<string, string> = {}): Promise<Ended> {
   using user = await openUserHome({ dist: built() });
-  writeFileSync(join(user.home, ".ssh", "config"), text);
-  return startCli(built(), { ...user, env: { ...user.env, ...more } }, ["config", ...args]).ended;
+  const file = join(user.home, ".ssh", "config");
+  writeFileSync(file, text);
+  const words = args.map((word) => (word === "CONFIG" ? file : word));
+  return await startCli(built(), { ...user, env: { ...user.env, ...more } }, ["config", ...words]).ended;
 }
 
 /** The lines of the table, as far as they are about `keyword`. */
@@ -71,7 +73,10 @@ describe.skipIf(!hasTier("openssh"))("go-plugin-ssh config", () => {
       hostname: { value: "web.example.com", source: "OpenSSH configuration" },
       port: { value: "2200", source: "option" },
       batchmode: { value: "no", source: "default" },
-      identityfile: { value: ["~/.ssh/a", "~/.ssh/b"], source: "OpenSSH configuration" },
+      identityfile: {
+        value: [expect.stringMatching(/\.ssh\/a$/), expect.stringMatching(/\.ssh\/b$/)],
+        source: "OpenSSH configuration",
+      },
       forwardagent: { value: "yes", source: "OpenSSH configuration", honoured: false, note: expect.any(String) },
       backend: { value: "ssh2", needed: [] },
     });
@@ -89,9 +94,9 @@ describe.skipIf(!hasTier("openssh"))("go-plugin-ssh config", () => {
 
   test("reads a configuration without ssh too, and refuses by name what it does not know", async () => {
     const without = { PATH: "/nonexistent" };
-    const ended = await config("Host web\n  HostName web.example.com\n  Port 2222\n", ["web"], without);
+    const ended = await config("Host web\n  Port 2222\n", ["-F", "CONFIG", "web"], without);
     expect(rowsOf(ended, "port")).toEqual(["port | OpenSSH configuration | 2222"]);
-    const refused = await config(CONFIG, ["web"], without);
+    const refused = await config(CONFIG, ["-F", "CONFIG", "web"], without);
     expect(refused.code).toBe(78);
     expectMessage(refused, /\.ssh\/config line 7: "ForwardAgent" cannot be read without OpenSSH's `ssh`/);
   });
