@@ -131,8 +131,11 @@ function targetOf(parts: DestinationParts, configuration: Configuration): Target
   try {
     return readDestination({ host: lowerCase(unbracketed(host)), port, user }) as Target;
   } catch (failure) {
-    const text = `The OpenSSH configuration of ${parts.host} leads to no box: ${(failure as PluginError).message}`;
-    throw new PluginError("config-error", text, { cause: failure });
+    const [why = ""] = (failure as Error).message.replace(/^\[[\w-]+\] /, "").split("\n");
+    throw new PluginError("config-error", `The OpenSSH configuration of ${parts.host} leads to no box: ${why}`, {
+      cause: failure,
+      hint: "Look at HostName and User in it.",
+    });
   }
 }
 
