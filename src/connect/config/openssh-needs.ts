@@ -23,7 +23,8 @@ export async function openSshNeeds(configuration: Configuration, options: Connec
     "HostbasedAuthentication",
     "ProxyUseFdpass",
   ].filter(isSet);
-  if (isSet("GSSAPIAuthentication") && (await hasKerberosCredentials())) named.push("GSSAPIAuthentication");
+  const isTried = options.preferredAuthentications?.includes("gssapi") ?? true;
+  if (isTried && isSet("GSSAPIAuthentication") && (await hasKerberosCredentials())) named.push("GSSAPIAuthentication");
   return [...named, ...(await specialKeys(options))];
 }
 

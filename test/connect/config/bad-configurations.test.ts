@@ -134,3 +134,16 @@ describe("the small reader", () => {
     expect(onNotice).not.toHaveBeenCalled();
   });
 });
+
+test("an `ssh` that is not OpenSSH's is not asked, because it would connect", async () => {
+  await using scratch = await Scratch.make();
+  await scratch.put(
+    "ssh",
+    `#!/bin/sh\ncase $1 in -V) echo 'Dropbear v2022.83' >&2 ;; *) >${scratch.path("connected")} ;; esac\n`,
+    0o755,
+  );
+  vi.stubEnv("PATH", scratch.directory);
+  const configFile = await scratch.put("config", "Host box\n  Port 2222\n");
+  expect(await resolveSettings("box", { configFile })).toMatchObject({ target: { port: 2222 } });
+  expect(existsSync(scratch.path("connected"))).toBe(false);
+});
