@@ -12,7 +12,7 @@ import { runSsh, type SshRun } from "./run-ssh.ts";
  *   `aborted`. Whatever was started is ended then
  */
 export async function querySsh(args: readonly string[], signal?: AbortSignal): Promise<ConfigValues | undefined> {
-  if (!(await isOpenSsh())) return undefined;
+  if (!(await hasOpenSsh())) return undefined;
   // -T spares us a remark about the terminal that we do not ask for.
   const run = await runSsh(["-T", "-G", ...args], signal);
   if (run === undefined) return undefined;
@@ -23,7 +23,7 @@ export async function querySsh(args: readonly string[], signal?: AbortSignal): P
 let asked: { path: string | undefined; answer: Promise<boolean> } | undefined;
 
 /** Whether OpenSSH's `ssh` is on the PATH, which is asked for once: others do not know `-G`, and would connect. */
-function isOpenSsh(): Promise<boolean> {
+export function hasOpenSsh(): Promise<boolean> {
   const path = process.env.PATH;
   if (asked?.path !== path) {
     const now = { path, answer: runSsh(["-V"]).then((run) => /OpenSSH/.test(`${run?.output}${run?.said}`)) };

@@ -182,6 +182,21 @@ describe.skipIf(!hasTier("openssh"))("the system's ssh is needed for", () => {
     expect((await resolved("GSSAPIAuthentication yes\n", "box")).needsOpenSsh).toEqual(["GSSAPIAuthentication"]);
   });
 
+  test("an authority that alone vouches for the host's keys", async () => {
+    await using scratch = await Scratch.make();
+    const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+    const userKnownHostsFile = await scratch.put(
+      "known_hosts",
+      `@cert-authority *.example ${key}\nplain.example ${key}\n`,
+    );
+    const needs = async (host: string, more: ConnectOptions = {}) =>
+      (await resolved("", host, { userKnownHostsFile, globalKnownHostsFile: [], ...more })).needsOpenSsh;
+    expect(await needs("box.example")).toEqual([`the certificate authority in ${userKnownHostsFile} line 1`]);
+    expect(await needs("plain.example")).toEqual([]);
+    expect(await needs("elsewhere")).toEqual([]);
+    expect(await needs("box.example", { hostKeyFingerprints: [`SHA256:${"A".repeat(43)}`] })).toEqual([]);
+  });
+
   test("keys with a certificate beside them, and FIDO keys, however they are named", async () => {
     await using scratch = await Scratch.make();
     await scratch.put("signed-cert.pub", "ssh-ed25519-cert-v01@openssh.com AAAA");
@@ -196,6 +211,11 @@ describe.skipIf(!hasTier("openssh"))("the system's ssh is needed for", () => {
     const config = [signed, token, plain].map((file) => `IdentityFile ${file}\n`).join("");
     expect((await resolved(config, "box")).needsOpenSsh).toEqual(needs);
     expect((await resolved("", "box", { identityFile: [signed, token, plain] })).needsOpenSsh).toEqual(needs);
+    vi.stubEnv("PATH", "/nonexistent");
+    const without = await resolved("", "box", { configFile: "none", identityFile: [signed, plain] });
+    expect(without.needsOpenSsh).toEqual([]);
+    expect(without.notices).toEqual([`No OpenSSH is on the PATH, so box is connected to without ${needs[0]}.`]);
+    vi.unstubAllEnvs();
     // What the caller names is all that is offered.
     expect((await resolved(config, "box", { identityFile: plain })).needsOpenSsh).toEqual([]);
   });
