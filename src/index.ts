@@ -1,3 +1,9 @@
+export {
+  type ExplainedSetting,
+  type ExplainedSettings,
+  explainSettings,
+  type SettingSource,
+} from "./connect/config/explain-settings.ts";
 export { connect } from "./connect/connect.ts";
 export type { ConnectOptions, HostKeyPrompt, KeyboardInteractivePrompt } from "./connect/connect-options.ts";
 export { type Destination, type DestinationParts, readDestination } from "./connect/destination.ts";

@@ -57,7 +57,12 @@ const KINDS = ["stream", "forward", "relay"] as const;
 
 async function overRunner(box: Box, name: (typeof KINDS)[number]): Promise<Way> {
   const { host, port, user, identityFile, hostKeyFingerprint } = box;
-  const options: ConnectOptions = { identityFile, identityAgent: "none", hostKeyFingerprints: [hostKeyFingerprint] };
+  const options: ConnectOptions = {
+    configFile: "none",
+    identityFile,
+    identityAgent: "none",
+    hostKeyFingerprints: [hostKeyFingerprint],
+  };
   const destination = `ssh://${user}@${host}:${port}`;
   const pool = new ConnectionPool({ ...options, idleTimeoutMs: 2 ** 31 - 1 });
   (await pool.lease(destination)).release();

@@ -3,6 +3,7 @@ import { type DemoBox, embeddedBox, ownBox } from "../demo/demo-box.ts";
 import { formatStep, type Step, type Tell } from "../demo/steps.ts";
 import { tellStory } from "../demo/story.ts";
 import { PluginError } from "../index.ts";
+import { harmless } from "../lifetime/tail.ts";
 import { addConnectionFlags, type ConnectionFlags, connectionFrom, givenConnectionFlags } from "./connection-flags.ts";
 import { interruption } from "./interruption.ts";
 import { promptOptions } from "./prompts.ts";
@@ -83,7 +84,8 @@ async function run(flags: DemoFlags, tell: Tell, signal: AbortSignal): Promise<v
 
 function userBox(to: string, flags: DemoFlags): DemoBox {
   const { destination, options } = connectionFrom(to, flags);
-  return ownBox(destination, { ...promptOptions(), ...options }, flags.node ?? "node");
+  const onNotice = (text: string) => process.stderr.write(`go-plugin-ssh: ${harmless(text)}\n`);
+  return ownBox(destination, { onNotice, ...promptOptions(), ...options }, flags.node ?? "node");
 }
 
 function tellAsJson(step: Step): void {

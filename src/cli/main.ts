@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./run.ts")).runCommand(),
   shim: async () => (await import("./shim.ts")).shimCommand(),
   reattach: async () => (await import("./reattach.ts")).reattachCommand(),
+  config: async () => (await import("./config.ts")).configCommand(),
   demo: async () => (await import("./demo.ts")).demoCommand(),
 };
 

@@ -197,7 +197,8 @@ export function checkConnectOptions(options: ConnectOptions): void {
   for (const name of SWITCHES) {
     if (options[name] !== undefined && typeof options[name] !== "boolean") refuse(name, "true or false");
   }
-  if (options.sshOptions !== undefined && !(Array.isArray(options.sshOptions) && options.sshOptions.every(isText))) {
+  if (options.configFile !== undefined && !isText(options.configFile)) refuse("configFile", 'a path, or "none"');
+  if (options.sshOptions !== undefined && !(Array.isArray(options.sshOptions) && options.sshOptions.every(isLine))) {
     refuse("sshOptions", 'a list of strings such as "Keyword=value"');
   }
   checkChoice("backend", options.backend, ["auto", "ssh2", "openssh"]);
@@ -257,6 +258,11 @@ function checkCallback(name: string, value: unknown): void {
   throw new PluginError("bad-options", `\`${name}\` must be a function that is asked for it, not a ${typeof value}.`, {
     hint: "So that a secret is held no longer than it is needed.",
   });
+}
+
+/** One line, so that it is one setting. */
+function isLine(value: unknown): boolean {
+  return isText(value) && !/[\r\n]/.test(value as string);
 }
 
 function isText(value: unknown): boolean {

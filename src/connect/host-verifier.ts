@@ -5,9 +5,8 @@ import type { ConnectOptions } from "./connect-options.ts";
 import { describeTarget, type Target } from "./destination.ts";
 import { hostKeyAlgorithms, type OfferedHostKeys, offeredHostKeys } from "./host-key-algorithms.ts";
 import { type HostKeyQuestion, verifyHostKey } from "./host-keys.ts";
-import { expandHome } from "./identity-files.ts";
 import { readKnownHosts } from "./known-hosts.ts";
-import { defaultKnownHostsFiles } from "./known-hosts-files.ts";
+import { knownHostsFiles } from "./known-hosts-files.ts";
 import { sayUnknown } from "./say-unknown.ts";
 
 /** Decides about the host keys that one connection shows. */
@@ -79,16 +78,4 @@ export class HostVerifier {
 function isYes(answer: unknown): boolean {
   if (typeof answer === "boolean") return answer;
   throw new PluginError("bad-options", "`confirmHostKey` must answer with true or false.");
-}
-
-function knownHostsFiles({ userKnownHostsFile, globalKnownHostsFile }: ConnectOptions) {
-  const defaults = defaultKnownHostsFiles();
-  return {
-    userKnownHostsFile: files(userKnownHostsFile) ?? defaults.userKnownHostsFile,
-    globalKnownHostsFile: files(globalKnownHostsFile) ?? defaults.globalKnownHostsFile,
-  };
-}
-
-function files(option: string | readonly string[] | undefined): string[] | undefined {
-  return option === undefined ? undefined : [option].flat().map(expandHome);
 }

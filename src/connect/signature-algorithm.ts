@@ -1,5 +1,5 @@
 import type { ParsedKey } from "ssh2";
-import { algorithmList } from "./algorithm-list.ts";
+import { type AlgorithmChoice, algorithmList } from "./algorithm-list.ts";
 
 /** A way to sign with an RSA key, of which there are several for the same key (RFC 8332). */
 export interface SignatureAlgorithm {
@@ -22,7 +22,9 @@ const DEFAULTS = [
   "rsa-sha2-512",
   "rsa-sha2-256",
 ];
-const SUPPORTED = [...DEFAULTS, "ssh-rsa", "ssh-dss"];
+
+/** What signatures there are, the defaults in OpenSSH's order. */
+export const SIGNATURES: AlgorithmChoice = { defaults: DEFAULTS, supported: [...DEFAULTS, "ssh-rsa", "ssh-dss"] };
 
 /** Those of certificates and FIDO keys: OpenSSH's default has them, and such a key says by itself that it cannot be used. */
 const OTHERS = /^sk-|-cert-v\d+@/;
@@ -46,8 +48,7 @@ export interface SignaturePolicy {
  */
 export function signaturePolicy(pubkeyAcceptedAlgorithms: string | undefined): SignaturePolicy {
   if (pubkeyAcceptedAlgorithms === undefined) return { permit: () => "any", unknown: [] };
-  const choice = { defaults: DEFAULTS, supported: SUPPORTED };
-  const { names, unknown } = algorithmList("pubkeyAcceptedAlgorithms", pubkeyAcceptedAlgorithms, choice);
+  const { names, unknown } = algorithmList("pubkeyAcceptedAlgorithms", pubkeyAcceptedAlgorithms, SIGNATURES);
   return {
     permit: (type) => {
       if (type !== "ssh-rsa") return names.includes(type) ? "any" : "none";

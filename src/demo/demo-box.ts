@@ -25,7 +25,13 @@ export async function embeddedBox(): Promise<DemoBox> {
   const { directory, identityFile, knownHostsFile } = await server.writeFiles();
   return {
     destination: { host: server.host, port: server.port, user: server.user },
-    connect: { identityFile, identityAgent: "none", userKnownHostsFile: knownHostsFile, globalKnownHostsFile: [] },
+    connect: {
+      configFile: "none",
+      identityFile,
+      identityAgent: "none",
+      userKnownHostsFile: knownHostsFile,
+      globalKnownHostsFile: [],
+    },
     node: process.execPath,
     made:
       `Started an SSH server in this process, on ${server.host}:${server.port}. It plays the box, the machine far away.\n` +

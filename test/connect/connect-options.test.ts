@@ -42,6 +42,10 @@ const REFUSED: [options: object, says: RegExp][] = [
   [{ hostKeyAlias: ["box"] }, /`hostKeyAlias` must be a string/],
   [{ strictHostKeyChecking: "no" }, /`strictHostKeyChecking` must be "yes", "ask" or "accept-new", not "no"/],
   [{ strictHostKeyChecking: false }, /not false/],
+  [{ configFile: "" }, /`configFile` must be a path, or "none"/],
+  [{ configFile: "a\0b" }, /`configFile`/],
+  [{ sshOptions: "Port=22" }, /`sshOptions` must be a list of strings/],
+  [{ sshOptions: ["Port=22\nUser=ann"] }, /`sshOptions`/],
   [{ readyTimeout: 5 }, /There is no option "readyTimeout"/],
   [{ privateKey: "secret-xyzzy" }, /There is no option "privateKey"/],
 ];

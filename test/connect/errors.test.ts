@@ -20,7 +20,7 @@ import { offerOnly, RawServer } from "./raw-server.ts";
 import { Scratch } from "./scratch.ts";
 import { leavesNoTrace } from "./traces.ts";
 
-const NOTHING: ConnectOptions = { identityAgent: "none", identityFile: [], userKnownHostsFile: [] };
+const NOTHING: ConnectOptions = { configFile: "none", identityAgent: "none", identityFile: [], userKnownHostsFile: [] };
 const kinds = serverKinds.filter(({ available }) => available);
 
 /** Connects to a port on this machine with nothing to offer, and expects to fail without a trace. */

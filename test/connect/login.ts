@@ -5,7 +5,7 @@ import type { ConnectOptions } from "../../src/connect/connect-options.ts";
 import type { Connection } from "../../src/contract/connection.ts";
 import type { TestServer } from "../servers/server.ts";
 
-/** Options that trust a test server's host key and offer nothing but what `more` says. */
+/** Options that trust a test server's host key and offer nothing but what `more` says. Nobody's own configuration counts. */
 export function optionsFor(server: Pick<TestServer, "knownHostsFile">, more: ConnectOptions = {}): ConnectOptions {
   return {
     configFile: "none",

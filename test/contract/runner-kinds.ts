@@ -211,6 +211,7 @@ export function connectTo(server: TestServer, port = server.port) {
   return {
     destination: { host: server.host, port, user: server.user },
     identityFile: server.identityFile,
+    configFile: "none",
     identityAgent: "none",
     hostKeyFingerprints: [server.hostKeyFingerprint],
   };

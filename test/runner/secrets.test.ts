@@ -112,6 +112,7 @@ describe("with DEBUG=* and everything printed", () => {
     await using server = await startEmbedded({ passwords: { somebody: "right" } });
     const printed = await host({
       destination: { host: server.host, port: server.port, user: "somebody" },
+      configFile: "none",
       hostKeyFingerprints: [server.hostKeyFingerprint],
       identityFile: [],
       identityAgent: "none",

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { expect } from "vitest";
 import type { TestServer } from "../servers/server.ts";
 
@@ -31,17 +31,25 @@ export interface UserHomeOptions {
   knowsHost?: boolean;
 }
 
-/** Makes a home with `.ssh/id_ed25519` and `.ssh/known_hosts` for a server. */
+/**
+ * Makes a home with `.ssh/id_ed25519`, `.ssh/known_hosts` and an empty `.ssh/config` for a server. Only this
+ * configuration counts there, and not that of whoever runs the tests.
+ */
 export async function openUserHome({ dist, server, knowsHost = true }: UserHomeOptions): Promise<UserHome> {
   // Short, because sockets are made below it.
   const directory = mkdtempSync(join(tmpdir(), "gpu"));
   const [home, tmp, ssh] = [join(directory, "home"), join(directory, "t"), join(directory, "home", ".ssh")];
   mkdirSync(tmp);
   mkdirSync(ssh, { recursive: true, mode: 0o700 });
+  writeFileSync(join(ssh, "config"), "", { mode: 0o600 });
   if (server) {
     writeFileSync(join(ssh, "id_ed25519"), server.privateKey, { mode: 0o600 });
     if (knowsHost) writeFileSync(join(ssh, "known_hosts"), await readFile(server.knownHostsFile));
   }
+  const bin = join(directory, "bin");
+  mkdirSync(bin);
+  const program = findSsh();
+  if (program) writeFileSync(join(bin, "ssh"), homely(program), { mode: 0o755 });
   const notes = join(directory, "on-the-box");
   const plugin = join(directory, "greeter-plugin");
   writeFileSync(plugin, wrapper(notes, join(dist, "demo-plugin.js")), { mode: 0o755 });
@@ -52,7 +60,7 @@ export async function openUserHome({ dist, server, knowsHost = true }: UserHomeO
     plugin,
     // Node 24 keeps what npm and tsc compiled in TMPDIR, which is theirs to do, but not ours to look through.
     env: {
-      PATH: process.env.PATH ?? "",
+      PATH: `${bin}${delimiter}${process.env.PATH ?? ""}`,
       HOME: home,
       TMPDIR: tmp,
       LANG: "C.UTF-8",
@@ -68,6 +76,18 @@ export async function openUserHome({ dist, server, knowsHost = true }: UserHomeO
       }
     },
   };
+}
+
+function findSsh(): string | undefined {
+  const places = (process.env.PATH ?? "").split(delimiter).map((place) => join(place, "ssh"));
+  return places.find((path) => existsSync(path));
+}
+
+/** An `ssh` that looks for its configuration in this home, where the real one asks the system for the account's. */
+function homely(ssh: string): string {
+  return `#!/bin/sh
+exec '${ssh}' -F "$HOME/.ssh/config" "$@"
+`;
 }
 
 function wrapper(notes: string, plugin: string): string {

@@ -29,6 +29,7 @@ export function configuredOptions(configuration: Configuration, subject: Configu
   const number = (keyword: string) => toNumber(configuration.one(keyword));
   const milliseconds = (keyword: string) => toMs(configuration.one(keyword));
   const yes = (keyword: string) => isYes(configuration.one(keyword));
+  const list = (keyword: string) => signedList(text(keyword), configuration.defaults.get(keyword.toLowerCase())?.[0]);
   const proxied = given.proxyJump !== undefined || given.proxyCommand !== undefined;
   const options: { [K in keyof ConnectOptions]: ConnectOptions[K] | undefined } = {
     hostKeyAlias: text("HostKeyAlias"),
@@ -48,11 +49,12 @@ export function configuredOptions(configuration: Configuration, subject: Configu
     serverAliveCountMax: number("ServerAliveCountMax"),
     tcpKeepAlive: yes("TCPKeepAlive"),
     compression: yes("Compression"),
-    ciphers: text("Ciphers"),
+    ciphers: list("Ciphers"),
+    // As a whole, because ssh2 has more by default: to take away from its default would leave these.
     kexAlgorithms: text("KexAlgorithms"),
-    macs: text("MACs"),
-    hostKeyAlgorithms: relativeList(text("HostKeyAlgorithms"), configuration.defaults.get("hostkeyalgorithms")?.[0]),
-    pubkeyAcceptedAlgorithms: text("PubkeyAcceptedAlgorithms"),
+    macs: list("MACs"),
+    hostKeyAlgorithms: list("HostKeyAlgorithms"),
+    pubkeyAcceptedAlgorithms: list("PubkeyAcceptedAlgorithms"),
     preferredAuthentications: methods(configuration),
     batchMode: yes("BatchMode"),
     numberOfPasswordPrompts: number("NumberOfPasswordPrompts") || undefined,
@@ -115,16 +117,39 @@ function strictness(value: string | undefined): ConnectOptions["strictHostKeyChe
 }
 
 /**
- * A list of host key algorithms as `+` or `-` if the default begins it, or if it only lacks something of the default:
- * `ssh -G` tells them complete, and only a list that was given complete keeps its order whatever is on record.
+ * A list of algorithms with the `+`, `^` or `-` that it was probably given with: `ssh -G` tells it whole, with defaults
+ * that are OpenSSH's and not ours. Besides, a list of host key algorithms that was given whole keeps its order
+ * whatever is on record.
  */
-function relativeList(value: string | undefined, standard = ""): string | undefined {
+function signedList(value: string | undefined, standard = ""): string | undefined {
   if (value === undefined) return undefined;
   const [list, usual] = [value.split(","), standard.split(",")];
-  if (usual.every((name, index) => list[index] === name)) return `+${list.slice(usual.length).join(",")}`;
+  const added = list.filter((name) => !usual.includes(name));
+  if (same(list, [...usual, ...added])) return `+${added.join(",")}`;
   const missing = usual.filter((name) => !list.includes(name));
-  const rest = usual.filter((name) => list.includes(name));
-  return rest.join(",") === value ? `-${missing.join(",")}` : value;
+  if (same(list, without(usual, missing))) return `-${missing.join(",")}`;
+  const first = list.slice(0, list.length - commonEnd(list, usual));
+  return same(list, [...first, ...without(usual, first)]) ? `^${first.join(",")}` : value;
+}
+
+/** How many names at the end of `list` are in the same order in `usual`. */
+function commonEnd(list: readonly string[], usual: readonly string[]): number {
+  let at = usual.length;
+  const ordered = [...list].reverse().findIndex((name) => {
+    const found = usual.lastIndexOf(name, at - 1);
+    const isNext = at > 0 && found !== -1;
+    at = found;
+    return !isNext;
+  });
+  return ordered === -1 ? list.length : ordered;
+}
+
+function without(names: readonly string[], removed: readonly string[]): string[] {
+  return names.filter((name) => !removed.includes(name));
+}
+
+function same(one: readonly string[], other: readonly string[]): boolean {
+  return one.join() === other.join();
 }
 
 /** The methods to try, without those that are switched off. */

@@ -1,15 +1,24 @@
 import { access, readFile } from "node:fs/promises";
 import type { ConnectOptions } from "../connect-options.ts";
+import type { Target } from "../destination.ts";
 import { expandHome, identityFiles } from "../identity-files.ts";
+import { readKnownHosts } from "../known-hosts.ts";
+import { knownHostsFiles } from "../known-hosts-files.ts";
 import type { Configuration } from "./config-values.ts";
 
 /**
- * What is asked for and `ssh2` cannot do, a phrase each: what the configuration names, and key files that are not what
- * `ssh2` can use. Never rejects.
+ * What is asked for and `ssh2` cannot do, a phrase each: what the configuration names, key files that are not what
+ * `ssh2` can use, and an authority that alone vouches for the host's keys.
  *
  * @param options as the connection will be made, with what the configuration says
+ * @throws {PluginError} `bad-options` if no known_hosts line could be about that host; `aborted` or `timeout`
  */
-export async function openSshNeeds(configuration: Configuration, options: ConnectOptions): Promise<string[]> {
+export async function openSshNeeds(
+  configuration: Configuration,
+  target: Target,
+  options: ConnectOptions,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
   const isSet = (keyword: string) => {
     const value = configuration.one(keyword);
     return value !== undefined && !["no", "false", "none"].includes(value.toLowerCase());
@@ -23,8 +32,24 @@ export async function openSshNeeds(configuration: Configuration, options: Connec
     "HostbasedAuthentication",
     "ProxyUseFdpass",
   ].filter(isSet);
-  if (isSet("GSSAPIAuthentication") && (await hasKerberosCredentials())) named.push("GSSAPIAuthentication");
-  return [...named, ...(await specialKeys(options))];
+  const isTried = options.preferredAuthentications?.includes("gssapi") ?? true;
+  if (isTried && isSet("GSSAPIAuthentication") && (await hasKerberosCredentials())) named.push("GSSAPIAuthentication");
+  const [keys, hostKeys] = await Promise.all([specialKeys(options), authority(target, options, signal)]);
+  return [...named, ...keys, ...hostKeys];
+}
+
+/** The authority that vouches for the keys of a host of which no key is on record by itself. */
+async function authority(
+  { host, port }: Target,
+  options: ConnectOptions,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const { hostKeyAlias, hostKeyFingerprints } = options;
+  if (hostKeyFingerprints) return [];
+  const known = await readKnownHosts({ host, port, hostKeyAlias, ...knownHostsFiles(options) }, signal);
+  if ([...known.keys, ...known.keysWithoutPort].some(({ marker }) => marker === "none")) return [];
+  const found = known.keys.find(({ marker }) => marker === "cert-authority");
+  return found ? [`the certificate authority in ${found.file} line ${found.line}`] : [];
 }
 
 /** Key files with a certificate beside them, and those of FIDO tokens. */

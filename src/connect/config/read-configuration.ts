@@ -199,7 +199,7 @@ function isPort(text: string): boolean {
 }
 
 function broken({ file, line }: Place, what: string): PluginError {
-  return new PluginError("config-error", `${file} line ${line}: ${what}.`);
+  return new PluginError("config-error", `${file} line ${line}: ${what}.`, { hint: "Mend that line." });
 }
 
 /** The error for a keyword that only `ssh` can read. */

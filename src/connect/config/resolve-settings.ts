@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import { userInfo } from "node:os";
 import { PluginError } from "../../contract/errors.ts";
+import { within } from "../../lifetime/deadline.ts";
 import type { ConnectOptions } from "../connect-options.ts";
 import { type Destination, type DestinationParts, ownName, readDestination, type Target } from "../destination.ts";
 import { lowerCase } from "../host-pattern.ts";
@@ -10,7 +11,7 @@ import { Configuration, type ConfigValues } from "./config-values.ts";
 import { configuredOptions } from "./configured-options.ts";
 import { configurationNotices, say } from "./notices.ts";
 import { openSshNeeds } from "./openssh-needs.ts";
-import { querySsh } from "./query-ssh.ts";
+import { hasOpenSsh, querySsh } from "./query-ssh.ts";
 import { readConfiguration } from "./read-configuration.ts";
 import { refuseJumpToItself } from "./read-jump.ts";
 
@@ -56,9 +57,15 @@ export async function resolve(
   const configured = configuredOptions(configuration, { alias: parts.host, target, given });
   const merged = { ...configured, ...given };
   refuseJumpToItself(merged.proxyJump, target);
-  const needsOpenSsh = await openSshNeeds(configuration, merged);
-  const settings: Settings = { alias: parts.host, target, options: merged, needsOpenSsh };
-  return { settings, parts, given, configuration, notices: configurationNotices(configuration, settings, given) };
+  const needs = await openSshNeeds(configuration, target, merged, signal);
+  // Where there is no `ssh`, what ssh2 can do may be enough.
+  const isInVain = needs.length > 0 && given.backend !== "openssh" && !(await hasOpenSsh());
+  const settings = { alias: parts.host, target, options: merged, needsOpenSsh: isInVain ? [] : needs };
+  const without = isInVain
+    ? [`No OpenSSH is on the PATH, so ${parts.host} is connected to without ${needs.join(", ")}.`]
+    : [];
+  const notices = [...without, ...configurationNotices(configuration, settings, given)];
+  return { settings, parts, given, configuration, notices };
 }
 
 /** What the configuration says about a destination: by the word of the installed `ssh`, else by our own reader. */
@@ -71,10 +78,10 @@ async function configurationFor(
   if (configFile === "none" && sshOptions.length === 0) return new Configuration(new Map(), new Map());
   if (hasAccount()) {
     const file = configFile === undefined ? [] : ["-F", expandHome(configFile)];
-    const [values, defaults] = await Promise.all([
-      querySsh([...file, ...settingArguments(parts, sshOptions), "--", parts.host], signal),
-      standardValues(),
-    ]);
+    const args = [...file, ...settingArguments(parts, sshOptions), "--", parts.host];
+    const [values, defaults] = await within({ signal }, (over) =>
+      Promise.all([querySsh(args, over), standardValues()]),
+    );
     if (values && defaults) return new Configuration(values, defaults);
   }
   return new Configuration(await readConfiguration(parts, options, signal), new Map());
@@ -131,8 +138,11 @@ function targetOf(parts: DestinationParts, configuration: Configuration): Target
   try {
     return readDestination({ host: lowerCase(unbracketed(host)), port, user }) as Target;
   } catch (failure) {
-    const text = `The OpenSSH configuration of ${parts.host} leads to no box: ${(failure as PluginError).message}`;
-    throw new PluginError("config-error", text, { cause: failure });
+    const [why = ""] = (failure as Error).message.replace(/^\[[\w-]+\] /, "").split("\n");
+    throw new PluginError("config-error", `The OpenSSH configuration of ${parts.host} leads to no box: ${why}`, {
+      cause: failure,
+      hint: "Look at HostName and User in it.",
+    });
   }
 }
 

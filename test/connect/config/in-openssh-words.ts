@@ -1,5 +1,6 @@
 import { userInfo } from "node:os";
 import type { Settings } from "../../../src/connect/settings.ts";
+import { sshSays } from "./ssh-says.ts";
 
 /** The keywords that a connection is compared by. */
 export const COMPARED = [
@@ -39,10 +40,8 @@ export type Words = Partial<Record<(typeof COMPARED)[number], string>>;
 /**
  * What a connection is made with, in the words of `ssh -G`: what the options leave open is not there, so that it is
  * OpenSSH's default.
- *
- * @param algorithms makes a list with a sign a whole one
  */
-export function inOpenSshWords({ target, options }: Settings, algorithms: (list: string) => string): Words {
+export function inOpenSshWords({ target, options }: Settings): Words {
   const flag = (value: boolean | undefined) => (value === undefined ? undefined : value ? "yes" : "no");
   const seconds = (value: number | undefined) => (value === undefined ? undefined : String(value / 1000));
   const list = (value: string | readonly string[] | undefined) =>
@@ -69,16 +68,23 @@ export function inOpenSshWords({ target, options }: Settings, algorithms: (list:
     serveralivecountmax: options.serverAliveCountMax?.toString(),
     tcpkeepalive: flag(options.tcpKeepAlive),
     compression: flag(options.compression),
-    ciphers: options.ciphers,
-    kexalgorithms: options.kexAlgorithms,
-    macs: options.macs,
-    hostkeyalgorithms: options.hostKeyAlgorithms && algorithms(options.hostKeyAlgorithms),
-    pubkeyacceptedalgorithms: options.pubkeyAcceptedAlgorithms,
+    ciphers: options.ciphers && whole("Ciphers", options.ciphers),
+    kexalgorithms: options.kexAlgorithms && whole("KexAlgorithms", options.kexAlgorithms),
+    macs: options.macs && whole("MACs", options.macs),
+    hostkeyalgorithms: options.hostKeyAlgorithms && whole("HostKeyAlgorithms", options.hostKeyAlgorithms),
+    pubkeyacceptedalgorithms:
+      options.pubkeyAcceptedAlgorithms && whole("PubkeyAcceptedAlgorithms", options.pubkeyAcceptedAlgorithms),
     preferredauthentications: options.preferredAuthentications,
     batchmode: flag(options.batchMode),
     numberofpasswordprompts: options.numberOfPasswordPrompts?.toString(),
   };
   return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined));
+}
+
+/** A list of algorithms that changes the default, as a whole one. */
+function whole(keyword: string, list: string): string {
+  const said = sshSays(["-F", "none", "-o", `${keyword}=${list}`, "--", "x"]);
+  return said?.get(keyword.toLowerCase())?.[0] ?? "";
 }
 
 /**
