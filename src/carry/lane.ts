@@ -113,20 +113,25 @@ export class Lane implements FrameHandler {
     if (this.#held.isEmpty) for (const [id, broker] of this.brokers) this.#sendBroker(id, broker);
   }
 
-  /** The receiver allows more; how much of that its sender is to hear. */
-  credit(id: number, increment: number): number {
+  /** Whether the receiver is to be paid back on this stream (0: on the connection) before its sender hears of more. */
+  hasDebt(id: number): boolean {
+    return (id === 0 ? this.#debt : (this.brokers.get(id)?.debt ?? 0)) > 0;
+  }
+
+  /** The receiver allows more. */
+  credit(id: number, increment: number): void {
     const broker = this.brokers.get(id);
-    if (broker) {
-      broker.window += increment;
-      this.settle();
-      const kept = Math.min(increment, broker.debt);
-      broker.debt -= kept;
-      return increment - kept;
-    }
-    this.#window += increment;
+    if (broker) broker.window += increment;
+    else this.#window += increment;
     this.settle();
-    const kept = Math.min(increment, this.#debt);
-    this.#debt -= kept;
+  }
+
+  /** How much of what the receiver has allowed its sender is to hear. */
+  withhold(id: number, increment: number): number {
+    const broker = this.brokers.get(id);
+    const kept = Math.min(increment, broker ? broker.debt : this.#debt);
+    if (broker) broker.debt -= kept;
+    else this.#debt -= kept;
     return increment - kept;
   }
 
@@ -253,11 +258,15 @@ export class Lane implements FrameHandler {
     const { id, length } = header;
     // Of a stream that both sides see alike nothing is kept; what is malformed is for the receiver to complain of.
     if (length !== 4 || (id !== 0 && !this.opposite.brokers.has(id))) return PASS;
-    return this.#gather(header, (payload) => {
+    const isPassed = !this.opposite.hasDebt(id);
+    const treatment = this.#gather(header, (payload) => {
       const increment = payload.readUInt32BE(0) & 0x7fff_ffff;
-      const left = this.opposite.credit(id, increment);
-      if (left > 0 || increment === 0) this.#outlet.write(windowUpdate(id, left));
+      this.opposite.credit(id, increment);
+      if (isPassed) return;
+      const left = this.opposite.withhold(id, increment);
+      if (left > 0) this.#outlet.write(windowUpdate(id, left));
     });
+    return isPassed ? { ...treatment, passes: true } : treatment;
   }
 
   #hold(header: FrameHeader, requests?: RequestPaths): Treatment {
