@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { gunzipSync } from "node:zlib";
 import { PluginError } from "../contract/errors.ts";
-import { FIRST_WINDOW } from "./frames.ts";
+import { SendWindow } from "./send-window.ts";
 
 /** A gRPC message on the wire: a byte for compression, four for the length, then the message (gRPC over HTTP/2). */
 const PREFIX = 5;
@@ -24,10 +24,8 @@ interface Passenger {
  * order in which they came.
  */
 export class BrokerLane {
-  /** How many bytes the receiver takes on this stream. */
-  window: number;
-  /** How many bytes were sent that the sender was already paid for: the receiver's next allowances are not for him. */
-  debt = 0;
+  /** The receiver's, for this stream. */
+  readonly window: SendWindow;
   /** How many bytes the sender is to be paid for when there is room again. */
   owed = 0;
   /** Whether the receiver has been told the end. */
@@ -41,12 +39,12 @@ export class BrokerLane {
   #ended = false;
 
   /** @param onReady called when something can be sent, later than the message came */
-  constructor(rewrite: RewriteMessage, onReady: () => void, window = FIRST_WINDOW) {
+  constructor(rewrite: RewriteMessage, onReady: () => void, window?: number) {
     // One listener for each message that is being rewritten is no leak.
     setMaxListeners(0, this.#ending.signal);
     this.#rewrite = rewrite;
     this.#onReady = onReady;
-    this.window = window;
+    this.window = new SendWindow(window);
   }
 
   /** Whether the sender may be allowed more. */

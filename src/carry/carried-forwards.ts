@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { type Address, formatAddress } from "../contract/address.ts";
+import { type Address, formatAddress, longestSocketPath } from "../contract/address.ts";
 import { PluginError } from "../contract/errors.ts";
 import { listenForPlugin } from "../dial/broker/listen-for-plugin.ts";
 import { within } from "../lifetime/deadline.ts";
@@ -9,6 +9,8 @@ import { whenSocketGone } from "../lifetime/when-socket-gone.ts";
 /** So many of the plugin's listeners may be without connections before it is looked whether they are still there. */
 const MOST_IDLE = 32;
 const PROBE_MS = 10_000;
+/** Far more than anybody needs at once, and less than a process may have open files. */
+const MOST_FORWARDS = 4_096;
 
 /** A listener of ours that stands for one of somebody else's. */
 interface CarriedForward {
@@ -22,6 +24,8 @@ interface CarriedForward {
 export interface ForwardMakers {
   /** The directory for listeners. */
   readonly directory: () => Promise<string>;
+  /** What those for the host are; absent: what is usual here. */
+  readonly hostNetwork: "unix" | "tcp" | undefined;
   /** Has the box listen for the plugin, and connects who arrives to an address on the host's side. */
   readonly hostToPlugin: (hostAddress: Address, signal: AbortSignal) => Promise<Address>;
   /** Connects to a listener of the plugin's. */
@@ -65,29 +69,31 @@ export class CarriedForwards {
   toHost(plugin: Address, signal: AbortSignal, isLasting = false): Promise<Address> {
     const key = `plugin ${formatAddress(plugin)}`;
     return this.#remember(key, signal, async () => {
-      const { directory, fromHost } = this.#makers;
+      const { directory, fromHost, hostNetwork } = this.#makers;
       let connections = 0;
       const rest = () => {
         if (isLasting || connections > 0 || !this.#forwards.has(key)) return;
         this.#idle.set(key, plugin);
         void this.#probe();
       };
-      const { address, close } = await listenForPlugin(await directory(), (stream) => {
+      const arrived = (stream: Duplex) => {
         connections += 1;
         this.#idle.delete(key);
         void fromHost(stream, plugin).finally(() => {
           connections -= 1;
           rest();
         });
-      });
+      };
+      const { address, close } = await listenForPlugin(await directory(), arrived, hostNetwork);
       rest();
       return { address, close };
     });
   }
 
   /** Where the plugin reaches a listener of the host's. Its connections get through when it resolves. */
-  toPlugin(host: Address, signal: AbortSignal): Promise<Address> {
+  async toPlugin(host: Address, signal: AbortSignal): Promise<Address> {
     const key = `host ${formatAddress(host)}`;
+    checkLength(host);
     return this.#remember(key, signal, async (over) => {
       const { directory, hostToPlugin, fromPlugin } = this.#makers;
       let isGone = false;
@@ -132,6 +138,11 @@ export class CarriedForwards {
         await forward.close();
         throw new PluginError("closed", "Nothing is carried any more.");
       };
+      if (this.#forwards.size >= MOST_FORWARDS) {
+        throw new PluginError("forward-failed", `There are ${MOST_FORWARDS} of the brokers' listeners already.`, {
+          hint: "Listeners that are of no use any more should be closed by whoever opened them.",
+        });
+      }
       attempt = new SharedAttempt(guarded, (late) => late.close());
       this.#forwards.set(key, attempt);
     }
@@ -179,4 +190,13 @@ export class CarriedForwards {
       return !(failure instanceof PluginError && failure.code === "forward-failed");
     }
   }
+}
+
+/** Node 20 cuts off a longer path without a word, and connects to another file. */
+function checkLength(host: Address): void {
+  const limit = longestSocketPath(process.platform);
+  if (host.network === "tcp" || Buffer.byteLength(host.path) <= limit) return;
+  throw new PluginError("forward-failed", `The host's socket path ${JSON.stringify(host.path)} is too long.`, {
+    hint: "Set TMPDIR, for the host, to a directory with a short name.",
+  });
 }

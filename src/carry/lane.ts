@@ -1,4 +1,5 @@
 import { PluginError } from "../contract/errors.ts";
+import { BlockOrder } from "./block-order.ts";
 import { BrokerLane, type RewriteMessage } from "./broker-lane.ts";
 import { type FrameHandler, FrameReader, type Treatment } from "./frame-reader.ts";
 import {
@@ -21,12 +22,11 @@ import {
   windowUpdate,
   writeHeader,
 } from "./frames.ts";
+import { gather, readAlong } from "./gather.ts";
 import { HeldFrames } from "./held-frames.ts";
 import { Outlet } from "./outlet.ts";
 import type { RequestPaths } from "./request-paths.ts";
-
-/** Frames that are gathered as a whole have to be of a decent length. */
-const MOST_GATHERED = 1024 * 1024;
+import { SendWindow } from "./send-window.ts";
 
 /** Hosts have one broker's stream; so many that are over are remembered, because allowances for them may still come. */
 const MOST_OVER = 16;
@@ -66,15 +66,13 @@ export class Lane implements FrameHandler {
   readonly #options: LaneOptions;
   readonly #held = new HeldFrames();
   readonly #injections: Buffer[] = [];
-  /** How much the receiver takes on the whole connection, and how much of it is for bytes that its sender never sent. */
-  #window = FIRST_WINDOW;
-  #debt = 0;
+  /** The receiver's, for the whole connection. */
+  readonly #window = new SendWindow();
+  readonly #order = new BlockOrder();
   /** The receiver has got SETTINGS, which must come first. */
   #hasBegun = false;
   /** Headers have been sent that the next frame goes on with. */
   #isBlockOpen = false;
-  /** The stream whose headers have come in part. */
-  #openBlock: number | undefined;
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -113,25 +111,19 @@ export class Lane implements FrameHandler {
     if (this.#held.isEmpty) for (const [id, broker] of this.brokers) this.#sendBroker(id, broker);
   }
 
-  /** The receiver allows more; how much of that its sender is to hear. */
-  credit(id: number, increment: number): number {
-    const broker = this.brokers.get(id);
-    if (broker) {
-      broker.window += increment;
-      this.settle();
-      const kept = Math.min(increment, broker.debt);
-      broker.debt -= kept;
-      return increment - kept;
-    }
-    this.#window += increment;
+  /** The receiver's window on a broker's stream, or on the connection, which is 0. */
+  windowOf(id: number): SendWindow {
+    return this.brokers.get(id)?.window ?? this.#window;
+  }
+
+  /** The receiver allows more. */
+  credit(id: number, increment: number): void {
+    this.windowOf(id).room += increment;
     this.settle();
-    const kept = Math.min(increment, this.#debt);
-    this.#debt -= kept;
-    return increment - kept;
   }
 
   begin(header: FrameHeader, isRest: boolean): Treatment {
-    this.#checkOrder(header);
+    this.#order.check(header);
     switch (header.type) {
       case DATA:
         return this.#data(header, isRest);
@@ -175,26 +167,18 @@ export class Lane implements FrameHandler {
     this.brokers.delete(id);
   }
 
-  #checkOrder({ type, id, flags }: FrameHeader): void {
-    const goesOn = type === CONTINUATION && this.#openBlock === id;
-    if (this.#openBlock === undefined ? type === CONTINUATION : !goesOn) {
-      throw new PluginError("connection-lost", `A frame of type ${type} came where headers had to go on.`);
-    }
-    this.#openBlock = leavesBlockOpen({ type, id, flags, length: 0 }) ? id : undefined;
-  }
-
   #data(header: FrameHeader, isRest: boolean): Treatment {
     const broker = this.brokers.get(header.id);
-    if (broker) return this.#gather(header, (payload) => this.#takeData(header, payload, broker));
+    if (broker) return gather(header, (payload) => this.#takeData(header, payload, broker));
     if (!this.#held.isEmpty) return this.#hold(header);
     const { length, flags } = header;
-    if (length <= this.#window) {
-      this.#window -= length;
+    if (length <= this.#window.room) {
+      this.#window.room -= length;
       return isRest ? { passes: true, header: writeHeader(header) } : PASS;
     }
-    if (this.#window <= 0 || flags & PADDED) return this.#hold(header);
-    const first = this.#window;
-    this.#window = 0;
+    const first = this.#window.room;
+    if (first <= 0 || flags & PADDED) return this.#hold(header);
+    this.#window.room = 0;
     return { passes: true, first, header: writeHeader({ ...header, length: first, flags: flags & ~END_STREAM }) };
   }
 
@@ -226,25 +210,24 @@ export class Lane implements FrameHandler {
     }
     if (!this.#held.isEmpty) return this.#hold(header, requests);
     this.#isBlockOpen = leavesBlockOpen(header);
-    return requests ? { ...this.#gather(header, (payload) => requests.read(header, payload)), passes: true } : PASS;
+    return requests ? readAlong(header, (payload) => requests.read(header, payload)) : PASS;
   }
 
   #settings(header: FrameHeader): Treatment {
-    const end = (payload: Buffer) => {
+    return readAlong(header, (payload) => {
       this.#hasBegun = true;
       if (header.flags & ACK) return;
       for (let at = 0; at + 6 <= payload.length; at += 6) {
         this.opposite.#learn(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
       }
-    };
-    return { ...this.#gather(header, end), passes: true };
+    });
   }
 
   /** The receiver has said how it wants to be sent to. */
   #learn(setting: number, value: number): void {
     if (setting === HEADER_TABLE_SIZE) this.#options.requests?.allow(value);
     if (setting !== INITIAL_WINDOW_SIZE) return;
-    for (const broker of this.brokers.values()) broker.window += value - this.initialWindow;
+    for (const broker of this.brokers.values()) broker.window.room += value - this.initialWindow;
     this.initialWindow = value;
     this.settle();
   }
@@ -253,38 +236,28 @@ export class Lane implements FrameHandler {
     const { id, length } = header;
     // Of a stream that both sides see alike nothing is kept; what is malformed is for the receiver to complain of.
     if (length !== 4 || (id !== 0 && !this.opposite.brokers.has(id))) return PASS;
-    return this.#gather(header, (payload) => {
+    const window = this.opposite.windowOf(id);
+    const isPassed = !window.hasDebt;
+    return (isPassed ? readAlong : gather)(header, (payload) => {
       const increment = payload.readUInt32BE(0) & 0x7fff_ffff;
-      const left = this.opposite.credit(id, increment);
-      if (left > 0 || increment === 0) this.#outlet.write(windowUpdate(id, left));
+      this.opposite.credit(id, increment);
+      const left = isPassed ? 0 : window.withhold(increment);
+      if (left > 0) this.#outlet.write(windowUpdate(id, left));
     });
   }
 
   #hold(header: FrameHeader, requests?: RequestPaths): Treatment {
-    return this.#gather(header, (payload) => {
+    return gather(header, (payload) => {
       this.#held.add(header, [payload]);
       requests?.read(header, payload);
     });
   }
 
-  /** Hands over the payload as a whole. */
-  #gather({ length, type }: FrameHeader, use: (payload: Buffer) => void): Treatment {
-    if (length > MOST_GATHERED && type !== DATA) {
-      throw new PluginError("connection-lost", `A frame of type ${type} came with ${length} bytes.`);
-    }
-    const pieces: Buffer[] = [];
-    return {
-      passes: false,
-      payload: (piece) => void pieces.push(piece),
-      end: () => use(pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces)),
-    };
-  }
-
   #sendHeld(): void {
     for (;;) {
-      const next = this.#held.next(this.#window);
+      const next = this.#held.next(this.#window.room);
       if (!next) return;
-      this.#window -= next.cost;
+      this.#window.room -= next.cost;
       this.#isBlockOpen = next.isBlockOpen;
       this.#outlet.write(next.bytes);
     }
@@ -292,12 +265,9 @@ export class Lane implements FrameHandler {
 
   #sendBroker(id: number, broker: BrokerLane): void {
     for (;;) {
-      const bytes = broker.next(Math.min(FRAME_ROOM, this.#window, broker.window));
+      const bytes = broker.next(Math.min(FRAME_ROOM, this.#window.room, broker.window.room));
       if (!bytes) break;
-      this.#window -= bytes.length;
-      broker.window -= bytes.length;
-      this.#debt += bytes.length;
-      broker.debt += bytes.length;
+      for (const window of [this.#window, broker.window]) window.lend(bytes.length);
       this.#outlet.write(Buffer.concat([writeHeader({ length: bytes.length, type: DATA, flags: 0, id }), bytes]));
     }
     if (broker.isAtEnd) {

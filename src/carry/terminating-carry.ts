@@ -36,6 +36,11 @@ export interface TerminatingCarryOptions {
   readonly openPluginStream: (pluginAddress: Address, signal: AbortSignal) => Promise<Duplex>;
   /** Lets the plugin reach an address of this side: a runner's method of this name. */
   readonly hostToPlugin: (hostAddress: Address, signal: AbortSignal) => Promise<Address>;
+  /**
+   * What the host connects to, here and for each of the plugin's listeners.
+   * @default a unix socket; on Windows a port of 127.0.0.1
+   */
+  readonly hostNetwork?: "unix" | "tcp" | undefined;
   /** Where to make the directory for listeners. @default the temporary directory */
   readonly directoryBase?: string | undefined;
   /** Told, in one line each, what went wrong with a connection or an announcement. */
@@ -104,12 +109,13 @@ class Carry implements TerminatingCarry {
     this.#plugin = { name: "plugin", certificate: hostCertificate && pluginCertificate };
     // One listener for each connection that is being made is no leak.
     setMaxListeners(0, this.#ending.signal);
-    const { openPluginStream, hostToPlugin, directoryBase } = options;
+    const { openPluginStream, hostToPlugin, directoryBase, hostNetwork } = options;
     this.#forwards = new CarriedForwards({
       directory: () => {
         this.#directory ??= makePrivateDirectory(directoryBase);
         return this.#directory;
       },
+      hostNetwork,
       hostToPlugin,
       openPluginStream,
       fromHost: (stream, plugin) => {
@@ -117,9 +123,11 @@ class Carry implements TerminatingCarry {
       },
       fromPlugin: (stream, host, onRefused) => {
         return this.#carry(stream, this.#plugin, this.#host, async (over) => {
-          return openHostStream(host, over).catch((failure) => {
+          return openHostStream(host, over).catch((cause) => {
             onRefused();
-            throw failure;
+            throw new PluginError("forward-failed", `The host does not listen at ${formatAddress(host)} any more.`, {
+              cause,
+            });
           });
         });
       },

@@ -48,7 +48,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
 describe("whatever two peers do within their windows", () => {
   test("neither sees a violation, and everything arrives", async () => {
     await fc.assert(fc.asyncProperty(plan, playThrough), {
-      numRuns: Number(process.env.GO_PLUGIN_SSH_TEST_RUNS ?? 50),
+      numRuns: Number(process.env.GO_PLUGIN_SSH_TEST_RUNS ?? 30),
     });
   }, 300_000);
 });

@@ -13,18 +13,25 @@ const debug = createDebug("go-plugin-ssh:broker");
 /** What `sun_path` holds, less its NUL. Node cuts off longer ones without a word. */
 const LONGEST_PATH = process.platform === "linux" ? 107 : 103;
 
+/** What go-plugin would listen on here. */
+const OWN_NETWORK = process.platform === "win32" ? "tcp" : "unix";
+
 /**
  * Listens on the host's side: on a unix socket that only this account can use, in `directory`; on a free port of
- * 127.0.0.1 on Windows, as go-plugin does.
+ * 127.0.0.1 on Windows, as go-plugin does, or if `network` says so.
  *
  * @throws {PluginError} `forward-failed`
  */
-export async function listenForPlugin(directory: string, onStream: (stream: Duplex) => void): Promise<Listener> {
+export async function listenForPlugin(
+  directory: string,
+  onStream: (stream: Duplex) => void,
+  network: "unix" | "tcp" = OWN_NETWORK,
+): Promise<Listener> {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, onStream).unref();
   server.on("error", (failure) => debug("listener: %s", failure.message));
   const close = async () => void server.close();
   try {
-    return { address: await listen(server, directory), close };
+    return { address: await listen(server, directory, network), close };
   } catch (cause) {
     await close();
     if (cause instanceof PluginError) throw cause;
@@ -34,8 +41,8 @@ export async function listenForPlugin(directory: string, onStream: (stream: Dupl
   }
 }
 
-async function listen(server: Server, directory: string): Promise<Address> {
-  if (process.platform === "win32") {
+async function listen(server: Server, directory: string, network: "unix" | "tcp"): Promise<Address> {
+  if (network === "tcp") {
     await bound(server, { host: "127.0.0.1", port: 0 });
     const at = server.address();
     const port = typeof at === "object" && at ? at.port : 0;
