@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { PluginError } from "../contract/errors.ts";
+import type { Http2LinkOptions } from "./http2-link.ts";
 
 /** The two ends of a go-plugin AutoMTLS connection, as the host sees them. */
 export interface MutualTls {
@@ -107,6 +108,25 @@ export function tlsFailed(tls: PluginTls, cause: Error | undefined, how = ""): P
     ? "A plugin that refuses our certificate may have a clock that is more than a day behind this machine's."
     : "Look at `ca`, `servername` and the dates of the certificates, and at what the plugin itself asks for.";
   return new PluginError("handshake-failed", `The TLS handshake with the plugin ended${how}${said}.`, { cause, hint });
+}
+
+/**
+ * How HTTP/2 over a secured stream begins.
+ *
+ * With AutoMTLS the plugin has made its certificate because it was given ours, and the pin has shown that it is the one
+ * which answers, so calls need not wait until it speaks. Other plugins must first say that they take us: in TLS 1.3 the
+ * host has finished before the plugin looks at its certificate.
+ */
+export function linkOptions(tls: PluginTls | undefined): Http2LinkOptions {
+  return {
+    countsWhen: tls && isMutual(tls) ? "opened" : "settings",
+    explain: (cause) => (tls && isAlert(cause) ? tlsFailed(tls, cause) : undefined),
+  };
+}
+
+/** What the other side had against our TLS. In TLS 1.3 it comes when we believe to be done. */
+function isAlert(cause: Error): boolean {
+  return "code" in cause && String(cause.code).startsWith("ERR_SSL_");
 }
 
 /** The error for certificates that TLS cannot even begin with. OpenSSL's words name no secrets. */
