@@ -185,7 +185,7 @@ export class Http2Link implements Losses {
       lost();
     });
     session.on("goaway", (code) => debug("goaway %d", code));
-    session.once("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW));
+    session.once("connect", () => isGone(session) || session.setLocalWindowSize(CONNECTION_WINDOW));
     // As in gRPC for Go: only what the other side says shows that it speaks HTTP/2, and takes our certificate in TLS 1.3.
     session.once("remoteSettings", () => {
       proven = true;
