@@ -21,10 +21,16 @@ export interface MarkedStream {
 
 /**
  * Reads `source` for ever: what comes before the line with `mark` is noise, what comes after it goes to `plugin`
- * unchanged and with back-pressure. `plugin` ends when `source` does, in whatever way that ends. If `plugin` was
+ * unchanged and with back-pressure. `plugin` ends when `source` does, in whatever way that ends; but not if there was
+ * no such line and `ifMissing` is `"go on"`, because something else will write to it then. If `plugin` was
  * destroyed by its reader, the rest is read and thrown away, so that the sender never blocks.
  */
-export function afterMark(source: Readable, mark: string, plugin: Writable): MarkedStream {
+export function afterMark(
+  source: Readable,
+  mark: string,
+  plugin: Writable,
+  ifMissing: "end" | "go on" = "end",
+): MarkedStream {
   const report = later<string | undefined>();
   const noise = new Tail();
   const output = new Tail();
@@ -32,8 +38,9 @@ export function afterMark(source: Readable, mark: string, plugin: Writable): Mar
   const over = later<void>();
 
   const finish = () => {
+    const isMissing = !search.done;
     search.end();
-    if (!plugin.destroyed) plugin.end();
+    if (!plugin.destroyed && !(isMissing && ifMissing === "go on")) plugin.end();
     over.resolve();
   };
   const forward = (chunk: Buffer) => {
