@@ -38,13 +38,12 @@ export function afterMark(
   const over = later<void>();
 
   const finish = () => {
-    const isMissing = !search.done;
-    search.end();
-    if (!plugin.destroyed && !(isMissing && ifMissing === "go on")) plugin.end();
+    if (!search.done) search.end();
+    if (!plugin.destroyed && (search.found || ifMissing === "end")) plugin.end();
     over.resolve();
   };
   const forward = (chunk: Buffer) => {
-    if (chunk.length === 0) return;
+    if (chunk.length === 0 || !search.found) return;
     output.push(chunk);
     if (plugin.destroyed || plugin.writableEnded) return;
     if (!plugin.write(chunk)) source.pause();
@@ -65,6 +64,8 @@ export function afterMark(
 
 class MarkSearch {
   done = false;
+  /** Whether the line with the mark has come. */
+  found = false;
   readonly #mark: Buffer;
   readonly #noise: Tail;
   readonly #report: Later<string | undefined>;
@@ -90,13 +91,14 @@ class MarkSearch {
     const line = this.#pending.subarray(this.#mark.length, end === -1 ? undefined : end);
     const rest = end === -1 ? this.#nothing() : this.#pending.subarray(end + 1);
     this.done = true;
+    this.found = true;
     this.#report.resolve(line.toString("utf8").trim());
     return rest;
   }
 
   /** The stream is over. */
   end(): void {
-    if (!this.done) this.#drop(this.#pending.length);
+    this.#drop(this.#pending.length);
     this.done = true;
     this.#report.resolve(undefined);
   }
