@@ -35,16 +35,18 @@ export class SpareSupervisors {
     return this.#waiting.size;
   }
 
+  /** Whether one waits that {@link take} would hand over. */
+  fits(start: SpareStart): boolean {
+    return this.#find(start) !== undefined;
+  }
+
   /** Hands one over that will look after a plugin as the start asks, if one waits. */
-  take({ care, heartbeatIntervalMs }: SpareStart): SpareSupervisor | undefined {
-    const key = keyOf(care, heartbeatIntervalMs);
-    for (const [spare, { key: its }] of this.#waiting) {
-      if (its !== key || !spare.isReady) continue;
-      this.#forget(spare);
-      spare.take();
-      return spare;
-    }
-    return undefined;
+  take(start: SpareStart): SpareSupervisor | undefined {
+    const spare = this.#find(start);
+    if (!spare) return undefined;
+    this.#forget(spare);
+    spare.take();
+    return spare;
   }
 
   /**
@@ -54,6 +56,12 @@ export class SpareSupervisors {
   refill({ care, heartbeatIntervalMs }: SpareStart, count: number): void {
     const key = keyOf(care, heartbeatIntervalMs);
     for (let there = this.#count(key); there < count; there += 1) void this.#make(key, care, heartbeatIntervalMs);
+  }
+
+  #find({ care, heartbeatIntervalMs }: SpareStart): SpareSupervisor | undefined {
+    const key = keyOf(care, heartbeatIntervalMs);
+    const [spare] = [...this.#waiting].find(([one, { key: its }]) => its === key && one.isReady) ?? [];
+    return spare;
   }
 
   #count(key: string): number {
