@@ -48,6 +48,7 @@ const PUBLIC = {
       "RelayMode",
       "Runner",
       "SecureConfig",
+      "SpareOptions",
       "SshRunnerOptions",
       "TcpAddress",
       "UnixAddress",
