@@ -5,6 +5,8 @@ import { WAY_NAMES, type WayName } from "./ways/way.ts";
 /** What was asked for. */
 export interface Asked {
   readonly json: boolean;
+  /** Counts round trips instead of measuring rows. */
+  readonly roundTrips: boolean;
   readonly quick: boolean;
   readonly autoMtls: boolean;
   /** Names of rows. */
@@ -26,6 +28,7 @@ Compares five ways to the same Go plugin: a socket of this machine, the system's
 forward, and the runner's three, through a throw-away sshd. The table goes to stdout, progress
 to stderr.
 
+  --round-trips      the round trips of a start on long links, each by its name, and those of ssh -L
   --quick            one short round of each, to see that it works; its figures mean little
   --only <row>       only this row; may be given several times
   --way <name>       only this way, to profile it for example; may be given several times
@@ -54,6 +57,7 @@ export function readCommandLine(args: readonly string[]): Asked {
   const {
     json = false,
     quick = false,
+    "round-trips": roundTrips = false,
     mtls = false,
     help = false,
     only = [],
@@ -70,6 +74,7 @@ export function readCommandLine(args: readonly string[]): Asked {
   if (!/^[\w@.-]+$/.test(cipher)) throw new UsageError(`${JSON.stringify(cipher)} is no name of a cipher.`);
   return {
     json,
+    roundTrips,
     quick,
     autoMtls: mtls,
     help,
@@ -88,6 +93,7 @@ function parsed(args: readonly string[]) {
   const options = {
     json: flag,
     quick: flag,
+    "round-trips": flag,
     mtls: flag,
     help: flag,
     only: words,

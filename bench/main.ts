@@ -1,5 +1,7 @@
 import { TIERS } from "../test/tiers/tiers.ts";
-import { HELP, readCommandLine, UsageError } from "./command-line.ts";
+import { type Asked, HELP, readCommandLine, UsageError } from "./command-line.ts";
+import { canCount, countRoundTrips } from "./round-trips/run.ts";
+import { roundTripTable } from "./round-trips/table.ts";
 import { run } from "./run.ts";
 import { table } from "./table.ts";
 
@@ -22,6 +24,7 @@ async function main(): Promise<number> {
       say(`something is not installed: ${missing.map(({ install }) => install).join("; ")}.`);
       return EXIT.unavailable;
     }
+    if (asked.roundTrips) return await roundTrips(asked, over.signal);
     const result = await run(asked, (text) => say(text), over.signal);
     process.stdout.write(asked.json ? `${JSON.stringify(result, undefined, 2)}\n` : table(result));
     return 0;
@@ -34,6 +37,16 @@ async function main(): Promise<number> {
     say(failure instanceof Error ? (failure.stack ?? failure.message) : String(failure));
     return EXIT.failed;
   }
+}
+
+async function roundTrips(asked: Asked, signal: AbortSignal): Promise<number> {
+  if (!canCount()) {
+    say("long links need root on Linux, iproute2, python3 and /dev/net/tun.");
+    return EXIT.unavailable;
+  }
+  const result = await countRoundTrips(asked, (text) => say(text), signal);
+  process.stdout.write(asked.json ? `${JSON.stringify(result, undefined, 2)}\n` : roundTripTable(result));
+  return 0;
 }
 
 function say(text: string): void {

@@ -10,7 +10,8 @@ export function table({ circumstances, networks }: BenchResult): string {
   return `${[head(circumstances), ...networks.map(section), LEGEND].join("\n\n")}\n`;
 }
 
-function head({ date, machine, versions, cipher, autoMtls, quick, load }: Circumstances): string {
+/** What to know about the machine and the programs. */
+export function head({ date, machine, versions, cipher, autoMtls, quick, load }: Circumstances): string {
   const { node, openssh, go, goPlugin, ssh2 } = versions;
   return [
     `go-plugin-ssh ${versions.package}, ${date}${quick ? ", --quick: these figures mean little" : ""}`,

@@ -26,4 +26,10 @@ export type { HashName, SecureConfig } from "./contract/secure-config.ts";
 export type { RelayMode } from "./runner/box-streams.ts";
 export { LocalRunner, type LocalRunnerOptions } from "./runner/local-runner.ts";
 export type { PluginOptions } from "./runner/plugin-options.ts";
-export { type ConnectionSource, type ForwardOptions, SshRunner, type SshRunnerOptions } from "./runner/ssh-runner.ts";
+export {
+  type ConnectionSource,
+  type ForwardOptions,
+  type SpareOptions,
+  SshRunner,
+  type SshRunnerOptions,
+} from "./runner/ssh-runner.ts";

@@ -52,6 +52,7 @@ const PUBLIC = {
       "Runner",
       "SecureConfig",
       "SettingSource",
+      "SpareOptions",
       "SpareSessions",
       "SshRunnerOptions",
       "TcpAddress",

@@ -70,8 +70,8 @@ describe("the README's code", () => {
   test("has no type errors, and every option of the table is one", async () => {
     const names = OPTIONS.flatMap(([names = ""]) => codeWords(names));
     expect(names.length).toBeGreaterThan(10);
-    const text = `import type { ConnectOptions, ForwardOptions, PluginOptions } from "go-plugin-ssh";
-export const names: (keyof (ConnectOptions & ForwardOptions & PluginOptions))[] = ${JSON.stringify(names)};\n`;
+    const text = `import type { ConnectOptions, ForwardOptions, PluginOptions, SpareOptions } from "go-plugin-ssh";
+export const names: (keyof (ConnectOptions & ForwardOptions & PluginOptions & SpareOptions))[] = ${JSON.stringify(names)};\n`;
     project.write("options.ts", text);
     for (const [n, block] of CODE.entries()) project.write(`block-${n}.ts`, block.text);
     expect(await project.typeErrors()).toBe("");

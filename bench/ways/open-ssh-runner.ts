@@ -5,6 +5,9 @@ import { PassThrough } from "node:stream";
 import type { Address, ExitStatus, PluginOptions, Runner } from "../../src/index.ts";
 import type { OpenSsh } from "./open-ssh.ts";
 
+/** What is needed of the system's `ssh`. */
+export type Ssh = Pick<OpenSsh, "exec" | "forward" | typeof Symbol.asyncDispose>;
+
 /**
  * What somebody would make of the system's `ssh` by hand: the plugin runs as a command of it, and each address becomes a
  * forward. Nobody looks after the plugin; `Client` ends it by asking it.
@@ -14,13 +17,13 @@ export class OpenSshRunner implements Runner {
   readonly stdout = new PassThrough();
   readonly stderr = new PassThrough();
   readonly #plugin: PluginOptions;
-  readonly #open: () => Promise<OpenSsh>;
-  readonly #close: (ssh: OpenSsh) => Promise<void>;
-  #ssh: OpenSsh | undefined;
+  readonly #open: () => Promise<Ssh>;
+  readonly #close: (ssh: Ssh) => Promise<void>;
+  #ssh: Ssh | undefined;
   #command: ChildProcess | undefined;
   #ended: Promise<unknown> | undefined;
 
-  constructor(plugin: PluginOptions, open: () => Promise<OpenSsh>, close: (ssh: OpenSsh) => Promise<void>) {
+  constructor(plugin: PluginOptions, open: () => Promise<Ssh>, close: (ssh: Ssh) => Promise<void>) {
     this.#plugin = plugin;
     this.#open = open;
     this.#close = close;

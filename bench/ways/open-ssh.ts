@@ -25,7 +25,7 @@ export class OpenSsh implements AsyncDisposable {
       throw new Error("ssh could not log in.");
     });
     ended.catch(() => {});
-    const ready = eventually(() => existsSync(ssh.#socket), { what: "ssh to log in", timeoutMs: CONNECT_MS });
+    const ready = eventually(() => existsSync(ssh.socket), { what: "ssh to log in", timeoutMs: CONNECT_MS });
     await Promise.race([ready, ended]);
     return ssh;
   }
@@ -60,21 +60,27 @@ export class OpenSsh implements AsyncDisposable {
     await rm(this.#directory, { recursive: true, force: true });
   }
 
-  get #socket(): string {
+  /** Where the master listens. */
+  get socket(): string {
     return join(this.#directory, "c");
   }
 
   #arguments(): string[] {
-    const { port, user, identityFile, knownHostsFile, knownAs } = this.#box;
-    const options = [
-      "BatchMode=yes",
-      "IdentitiesOnly=yes",
-      "StrictHostKeyChecking=yes",
-      "GlobalKnownHostsFile=/dev/null",
-      `UserKnownHostsFile=${knownHostsFile}`,
-      `HostKeyAlias=${knownAs}`,
-    ];
-    const settings = options.flatMap((option) => ["-o", option]);
-    return ["-F", "/dev/null", "-S", this.#socket, "-p", `${port}`, "-l", user, "-i", identityFile, ...settings];
+    return sshArguments(this.#box, this.socket);
   }
+}
+
+/** What `ssh` is told of a box, before the name of the host. `socket` is the master's, or `none`. */
+export function sshArguments(box: Box, socket: string): string[] {
+  const { port, user, identityFile, knownHostsFile, knownAs } = box;
+  const options = [
+    "BatchMode=yes",
+    "IdentitiesOnly=yes",
+    "StrictHostKeyChecking=yes",
+    "GlobalKnownHostsFile=/dev/null",
+    `UserKnownHostsFile=${knownHostsFile}`,
+    `HostKeyAlias=${knownAs}`,
+  ];
+  const settings = options.flatMap((option) => ["-o", option]);
+  return ["-F", "/dev/null", "-S", socket, "-p", `${port}`, "-l", user, "-i", identityFile, ...settings];
 }

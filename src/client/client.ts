@@ -106,6 +106,9 @@ export class Client<Set extends PluginSet = PluginSet, Versioned extends Version
    * each further call gives the same answer; after a failed start it tries again, with a new runner. Aborting `signal`
    * gives up this call; the starting itself ends when nobody waits for it any more, a plugin that has started never.
    *
+   * With AutoMTLS it does not wait for the plugin's word on our certificate, which would cost a round trip: a plugin that
+   * refuses it makes each call fail as `Unavailable`, with `handshake-failed` as its cause.
+   *
    * @throws {PluginError} what the runner threw; `handshake-failed` with go-plugin's text; `plugin-not-started`;
    *   `plugin-exited` if it left before it could be called; `checksum-mismatch`; `unsupported` for net/rpc;
    *   `not-found` for a reattached plugin that is gone; `timeout`; `aborted`; `closed` after a kill.

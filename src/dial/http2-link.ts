@@ -22,6 +22,22 @@ const CONNECTION_WINDOW = 16 * 1024 * 1024;
 /** In megabytes. Node refuses streams past 10, and gRPC plugins send messages larger than that. */
 const SESSION_MEMORY = 4096;
 
+/** How a link is made. */
+export interface Http2LinkOptions {
+  /**
+   * When a connection counts, so that requests go out on it.
+   *
+   * - `"settings"`: when the other side's SETTINGS came, which shows that it speaks HTTP/2 and takes our certificate
+   * - `"opened"`: at once, for a stream behind which the plugin is known to be. It saves a round trip. What would have
+   *   been said against the connection is then the reason why the first requests fail.
+   *
+   * @default "settings"
+   */
+  countsWhen?: "settings" | "opened";
+  /** Finds better words for what ended a connection before it was proven. @default none */
+  explain?: (cause: Error) => PluginError | undefined;
+}
+
 type State =
   | { is: "idle" }
   | { is: "connecting"; session: Promise<ClientHttp2Session> }
@@ -35,6 +51,8 @@ type State =
 export class Http2Link implements Losses {
   readonly authority: string;
   readonly #open: (signal: AbortSignal) => Promise<Duplex>;
+  readonly #isEager: boolean;
+  readonly #explain: (cause: Error) => PluginError | undefined;
   readonly #over = new AbortController();
   #state: State = { is: "idle" };
   /** Those that are open below the sessions. Node leaves one open for ever if the other side went during a write. */
@@ -42,9 +60,15 @@ export class Http2Link implements Losses {
   #lost = 0;
 
   /** @param authority `http://localhost`, or `https://localhost` if `open` gives a stream with TLS */
-  constructor(authority: string, open: (signal: AbortSignal) => Promise<Duplex>) {
+  constructor(
+    authority: string,
+    open: (signal: AbortSignal) => Promise<Duplex>,
+    { countsWhen = "settings", explain = () => undefined }: Http2LinkOptions = {},
+  ) {
     this.authority = authority;
     this.#open = open;
+    this.#isEager = countsWhen === "opened";
+    this.#explain = explain;
     setMaxListeners(0, this.over);
   }
 
@@ -131,19 +155,27 @@ export class Http2Link implements Losses {
       stream.destroy();
       throw this.#over.signal.reason;
     }
+    const ready = later<ClientHttp2Session>();
+    let proven = false;
+    // Before Node's own listener, which would tell requests of the alert and not of what it means.
+    stream.once("error", (failure) => end(failure));
     const session = connect(this.authority, {
       createConnection: () => stream,
       settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
       maxSessionMemory: SESSION_MEMORY,
     });
+    const lost = (cause?: Error) => {
+      const reason = (cause && this.#explain(cause)) ?? closedEarly(cause);
+      ready.reject(reason);
+      return reason;
+    };
+    // A TLS alert after the handshake ends the connection, and Node tells of it without closing anything.
+    const end = (failure?: Error) => {
+      const reason = lost(failure);
+      session.destroy(proven ? failure : unavailable(reason), constants.NGHTTP2_CANCEL);
+    };
     // HTTP/2 knows no half-closed connections, and Node does not look at the end of a socket that may be one.
     stream.once("end", () => stream.destroy());
-    const ready = later<ClientHttp2Session>();
-    const lost = (cause?: Error) => {
-      ready.reject(
-        new PluginError("connection-lost", "The plugin closed the connection before the first call.", { cause }),
-      );
-    };
     session.on("error", (failure) => {
       debug("%s", failure.message);
       lost(failure);
@@ -152,23 +184,26 @@ export class Http2Link implements Losses {
       stream.destroy();
       lost();
     });
-    // A TLS alert after the handshake ends the connection, and Node tells of it without closing anything.
-    stream.once("error", (failure) => {
-      lost(failure);
-      session.destroy(failure, constants.NGHTTP2_CANCEL);
-    });
     session.on("goaway", (code) => debug("goaway %d", code));
-    session.once("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW));
+    session.once("connect", () => isGone(session) || session.setLocalWindowSize(CONNECTION_WINDOW));
     // As in gRPC for Go: only what the other side says shows that it speaks HTTP/2, and takes our certificate in TLS 1.3.
-    session.once("remoteSettings", () => ready.resolve(session));
+    session.once("remoteSettings", () => {
+      proven = true;
+      ready.resolve(session);
+    });
+    if (this.#isEager) ready.resolve(session);
     // The stream's own end counts: Node does not tell of every session's.
-    stream.once("close", () => lost());
+    stream.once("close", () => (proven ? lost() : end()));
     return within({ until: [this.over] }, () => ready.promise).catch((failure) => {
       session.destroy(undefined, constants.NGHTTP2_CANCEL);
       stream.destroy();
       throw failure;
     });
   }
+}
+
+function closedEarly(cause: Error | undefined): PluginError {
+  return new PluginError("connection-lost", "The plugin closed the connection before the first call.", { cause });
 }
 
 /** Whether a session takes no more requests. */

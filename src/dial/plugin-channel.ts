@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { createClient, type Transport } from "@connectrpc/connect";
+import { ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { PluginError } from "../contract/errors.ts";
 import { within } from "../lifetime/deadline.ts";
@@ -7,7 +7,8 @@ import { Health, HealthCheckResponse_ServingStatus } from "./gen/health_pb.ts";
 import { GRPCController } from "./gen/plugin_pb.ts";
 import { grpcTransport } from "./grpc-transport.ts";
 import { Http2Link } from "./http2-link.ts";
-import { authorityOf, tlsFailed } from "./plugin-tls.ts";
+import { linkOptions } from "./link-options.ts";
+import { authorityOf } from "./plugin-tls.ts";
 import { type PluginTls, secure } from "./secure.ts";
 
 /** go-plugin's name for the whole plugin in the health service. */
@@ -26,38 +27,35 @@ export class PluginChannel {
   /** For the clients of any service of the plugin's. Message sizes are not limited. */
   readonly transport: Transport;
   readonly #link: Http2Link;
-  readonly #tls: PluginTls | undefined;
   /** For what ends the connection, and needs no explanation then. */
   readonly #bare: Transport;
 
   constructor({ open, tls }: PluginChannelOptions) {
-    this.#tls = tls;
-    this.#link = new Http2Link(authorityOf(tls), async (signal) => {
+    const openSecured = async (signal: AbortSignal) => {
       const stream = await open(signal);
       return tls ? secure(stream, tls, signal) : stream;
-    });
+    };
+    this.#link = new Http2Link(authorityOf(tls), openSecured, linkOptions(tls));
     this.transport = grpcTransport(this.#link);
     this.#bare = createGrpcTransport({ baseUrl: this.#link.authority, sessionManager: this.#link });
   }
 
   /**
-   * When it resolves, the plugin has been reached and has proved to be the right one.
+   * When it resolves, the plugin has been reached and has proved to be the right one. Whether it takes our certificate
+   * is known by then if the certificates are the caller's own; with AutoMTLS the first calls fail with
+   * `handshake-failed` if it does not.
    *
    * @throws {PluginError} what opening the stream threw; `handshake-failed`; `connection-lost` if the plugin leaves
    */
   async connect(signal: AbortSignal): Promise<void> {
-    try {
-      await within({ signal }, () => this.#link.connect());
-    } catch (failure) {
-      const alert = alertIn(failure);
-      throw alert && this.#tls ? tlsFailed(this.#tls, alert) : failure;
-    }
+    await within({ signal }, () => this.#link.connect());
   }
 
   /**
    * Asks the plugin whether it serves. Same as go-plugin's `ClientProtocol.Ping`, with a deadline.
    *
-   * @throws {PluginError} `plugin-exited`, with the cause, if it does not say yes in time
+   * @throws {PluginError} `plugin-exited`, with the cause, if it does not say yes in time; `handshake-failed` if it
+   *   refuses our certificate
    */
   async ping({ signal, timeoutMs }: { signal?: AbortSignal | undefined; timeoutMs: number }): Promise<void> {
     const health = createClient(Health, this.transport);
@@ -65,7 +63,11 @@ export class PluginChannel {
     const { status } = await within(limits, (over) =>
       health.check({ service: HEALTH_SERVICE }, { signal: over }),
     ).catch((failure) => {
-      throw failure instanceof PluginError ? failure : notServing(failure.message, failure);
+      if (failure instanceof PluginError) throw failure;
+      const { cause } = ConnectError.from(failure);
+      throw cause instanceof PluginError && cause.code === "handshake-failed"
+        ? cause
+        : notServing(failure.message, failure);
     });
     if (status !== HealthCheckResponse_ServingStatus.SERVING) throw notServing(`its status is ${status}`);
   }
@@ -87,12 +89,6 @@ export class PluginChannel {
   close(reason: PluginError): void {
     this.#link.close(reason);
   }
-}
-
-/** What the other side had against our TLS. In TLS 1.3 it comes when we believe to be done. */
-function alertIn(failure: unknown): Error | undefined {
-  const cause = failure instanceof Error ? failure.cause : undefined;
-  return cause instanceof Error && "code" in cause && String(cause.code).startsWith("ERR_SSL_") ? cause : undefined;
 }
 
 function notServing(why: string, cause?: unknown): PluginError {

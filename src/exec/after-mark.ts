@@ -21,10 +21,16 @@ export interface MarkedStream {
 
 /**
  * Reads `source` for ever: what comes before the line with `mark` is noise, what comes after it goes to `plugin`
- * unchanged and with back-pressure. `plugin` ends when `source` does, in whatever way that ends. If `plugin` was
+ * unchanged and with back-pressure. `plugin` ends when `source` does, in whatever way that ends; but not if there was
+ * no such line and `ifMissing` is `"go on"`, because something else will write to it then. If `plugin` was
  * destroyed by its reader, the rest is read and thrown away, so that the sender never blocks.
  */
-export function afterMark(source: Readable, mark: string, plugin: Writable): MarkedStream {
+export function afterMark(
+  source: Readable,
+  mark: string,
+  plugin: Writable,
+  ifMissing: "end" | "go on" = "end",
+): MarkedStream {
   const report = later<string | undefined>();
   const noise = new Tail();
   const output = new Tail();
@@ -32,12 +38,12 @@ export function afterMark(source: Readable, mark: string, plugin: Writable): Mar
   const over = later<void>();
 
   const finish = () => {
-    search.end();
-    if (!plugin.destroyed) plugin.end();
+    if (!search.done) search.end();
+    if (!plugin.destroyed && (search.found || ifMissing === "end")) plugin.end();
     over.resolve();
   };
   const forward = (chunk: Buffer) => {
-    if (chunk.length === 0) return;
+    if (chunk.length === 0 || !search.found) return;
     output.push(chunk);
     if (plugin.destroyed || plugin.writableEnded) return;
     if (!plugin.write(chunk)) source.pause();
@@ -58,6 +64,8 @@ export function afterMark(source: Readable, mark: string, plugin: Writable): Mar
 
 class MarkSearch {
   done = false;
+  /** Whether the line with the mark has come. */
+  found = false;
   readonly #mark: Buffer;
   readonly #noise: Tail;
   readonly #report: Later<string | undefined>;
@@ -83,13 +91,14 @@ class MarkSearch {
     const line = this.#pending.subarray(this.#mark.length, end === -1 ? undefined : end);
     const rest = end === -1 ? this.#nothing() : this.#pending.subarray(end + 1);
     this.done = true;
+    this.found = true;
     this.#report.resolve(line.toString("utf8").trim());
     return rest;
   }
 
   /** The stream is over. */
   end(): void {
-    if (!this.done) this.#drop(this.#pending.length);
+    this.#drop(this.#pending.length);
     this.done = true;
     this.#report.resolve(undefined);
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { SecureConfig } from "../contract/secure-config.ts";
-import { frame, LOADER, randomWord, readProgram } from "./loader.ts";
+import { closed, frame, LOADER, randomWord, readProgram } from "./loader.ts";
 import { quote } from "./quote.ts";
 
 /** What is to run on the box, and how it is looked after. */
@@ -27,6 +27,9 @@ export interface LaunchSpec {
   shell?: string | undefined;
 }
 
+/** How a plugin is looked after: what a supervisor is told before it is told of the plugin. */
+export type Care = Pick<LaunchSpec, "directoryBase" | "unixSocketGroup" | "killGraceMs" | "leaseMs" | "shell">;
+
 /** What is written to the loader's stdin, and the word by which its reports are known. */
 export interface Launch {
   mark: string;
@@ -39,7 +42,24 @@ export function launch(spec: LaunchSpec): Launch {
   return { mark, text: frame(supervisor(spec, mark), launcher(spec, mark)) };
 }
 
-function supervisor(spec: LaunchSpec, mark: string): string {
+/** A supervisor that waits, and what completes the text that made it. */
+export interface Waiting {
+  /** What makes it. */
+  text: string;
+  /** Has it start a plugin, which must be looked after in the way that it was made for. */
+  launch(spec: LaunchSpec): Launch;
+}
+
+/** The text of a supervisor that waits for its plugin, and takes heartbeats meanwhile. */
+export function wait(care: Care): Waiting {
+  const [mark, end] = [randomWord(), randomWord()];
+  return {
+    text: `${end}\n${closed(supervisor(care, mark, "1"), end)}`,
+    launch: (spec) => ({ mark, text: `${end}\n${closed(launcher(spec, mark), end)}` }),
+  };
+}
+
+function supervisor(spec: Care, mark: string, spare: "" | "1" = ""): string {
   return [
     assignMark(mark),
     assign("gps_shell", spec.shell ?? "/bin/sh"),
@@ -49,7 +69,9 @@ function supervisor(spec: LaunchSpec, mark: string): string {
     assign("gps_share", spec.unixSocketGroup ?? ""),
     assign("gps_grace", seconds(spec.killGraceMs)),
     assign("gps_lease", seconds(spec.leaseMs)),
+    assign("gps_spare", spare),
     readProgram("family.sh"),
+    ...(spare ? [readProgram("await.sh")] : []),
     readProgram("supervisor.sh"),
   ].join("\n");
 }

@@ -23,7 +23,12 @@ export const EXEC_REQUEST = `exec /bin/sh -c '${LOADER}'`;
  */
 export function frame(...documents: string[]): string {
   const end = randomWord();
-  return `${end}\n${documents.map((document) => `${document.replace(/\n*$/, "\n")}${end}\n`).join("")}`;
+  return `${end}\n${documents.map((document) => closed(document, end)).join("")}`;
+}
+
+/** A document, and the line that ends it. */
+export function closed(document: string, end: string): string {
+  return `${document.replace(/\n*$/, "\n")}${end}\n`;
 }
 
 /** A word that nobody can guess, made of letters and digits. */

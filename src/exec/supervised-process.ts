@@ -6,12 +6,13 @@ import type { ExitStatus } from "../contract/runner.ts";
 import { within } from "../lifetime/deadline.ts";
 import { type Later, later } from "../lifetime/later.ts";
 import type { Tail } from "../lifetime/tail.ts";
-import { afterMark, type MarkedStream } from "./after-mark.ts";
+import type { MarkedStream } from "./after-mark.ts";
+import { abandon, begin } from "./begin.ts";
 import { asPluginExit, describeExit } from "./exit-status.ts";
-import { type LaunchSpec, launch } from "./launch.ts";
-import { EXEC_REQUEST } from "./loader.ts";
+import type { LaunchSpec } from "./launch.ts";
 import { type Exec, runProgram } from "./run-program.ts";
-import { noReport, parseStartReport, type StartReport, saidInstead } from "./start-report.ts";
+import type { SpareSupervisor } from "./spare-supervisor.ts";
+import { parseStartReport, type StartReport, saidInstead } from "./start-report.ts";
 
 const debug = createDebug("go-plugin-ssh:exec");
 
@@ -34,7 +35,12 @@ export interface SupervisedProcessOptions {
   stderr: PassThrough;
   /** How often the lease is renewed, in milliseconds; 0: never. */
   heartbeatIntervalMs: number;
+  /** Asked once, at the start, for a supervisor that waits and was made for the spec's care. */
+  spare?: (() => SpareSupervisor | undefined) | undefined;
 }
+
+/** The plugin's two streams. */
+type Output = { stdout: MarkedStream; stderr: MarkedStream };
 
 /** One plugin on the box, with the supervisor that owns it, from the exec request to the end. */
 export class SupervisedProcess {
@@ -47,7 +53,7 @@ export class SupervisedProcess {
   #stopping: Promise<void> | undefined;
   #burial: Promise<void> | undefined;
   #isGone = false;
-  #output: { stdout: MarkedStream; stderr: MarkedStream } | undefined;
+  #output: Output | undefined;
 
   constructor(options: SupervisedProcessOptions) {
     this.#options = options;
@@ -112,26 +118,16 @@ export class SupervisedProcess {
 
   async #open(over: AbortSignal, noise: Tail[]): Promise<StartReport> {
     const { exec, spec, stdout, stderr } = this.#options;
-    const channel = await exec(EXEC_REQUEST, over);
-    if (over.aborted) {
-      abandon(channel);
-      throw over.reason;
-    }
-    this.#channel = channel;
-    channel.stdin.on("error", (failure) => debug("stdin: %s", failure.message));
-    const { mark, text } = launch(spec);
-    const out = afterMark(channel.stdout, mark, stdout);
-    const err = afterMark(channel.stderr, mark, stderr);
-    noise.push(out.noise, err.noise);
-    this.#output = { stdout: out, stderr: err };
-    channel.stdin.write(text);
-
-    const line = await out.report;
-    if (line === undefined) throw noReport(await soon(channel.exited), noise, spec.environment);
+    const onChannel = (channel: ExecChannel, output: Output) => {
+      this.#channel = channel;
+      this.#output = output;
+    };
+    const spare = this.#options.spare?.();
+    const line = await begin({ exec, spec, spare, stdout, stderr, noise, onChannel }, over);
     const report = parseStartReport(line, spec.command[0] ?? "", spec);
     this.#report = report;
     debug("started pid %d in %s on %s", report.pid, report.directory, report.platform);
-    this.#watch(channel);
+    if (this.#channel) this.#watch(this.#channel);
     return report;
   }
 
@@ -257,21 +253,8 @@ export class SupervisedProcess {
   }
 }
 
-/** Lets go of a channel whose plugin is not wanted: the end of its input makes the supervisor end everything. */
-function abandon(channel: ExecChannel): void {
-  channel.stdin.on("error", () => {});
-  channel.stdin.end();
-  channel.stdout.on("error", () => {}).resume();
-  channel.stderr.on("error", () => {}).resume();
-}
-
 function channelClosed(): PluginError {
   return new PluginError("connection-lost", "The server closed the plugin's channel without saying how it ended.", {
     hint: "The session's sshd process may have been killed. The supervisor ends the plugin and tidies up.",
   });
-}
-
-/** What a promise gives, or `undefined` if it does not settle soon. */
-function soon<T>(promise: Promise<T>): Promise<T | undefined> {
-  return within({ timeoutMs: ANSWER_MS }, () => promise).catch(() => undefined);
 }

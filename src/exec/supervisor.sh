@@ -10,6 +10,7 @@
 #   gps_base   where to make it first, or nothing      gps_grace   seconds from TERM to KILL
 #   gps_share  the group that it is shared with, or nothing
 #   gps_lease  seconds to live without a heartbeat, 0: for ever
+#   gps_spare  whether the plugin comes later: await.sh is there then; or nothing
 # The next document on stdin is the launcher: environment, directory and command. It is passed on unread.
 #
 # stdin, from then on, is the host's line: `heartbeat` renews the lease; `stop`, the end of the file or an expired
@@ -193,6 +194,7 @@ gps_listen() {
   gps_stop_for_parent
 }
 
+[ -z "$gps_spare" ] || gps_await
 gps_launcher=
 until IFS= read -r gps_line || exit 99; [ "$gps_line" = "$gps_end" ]; do
   gps_launcher=$gps_launcher$gps_line$gps_nl

@@ -1,7 +1,9 @@
 import type { Duplex } from "node:stream";
 import type { Address } from "../contract/address.ts";
 import type { AddrTranslator } from "../contract/runner.ts";
+import type { Care } from "../exec/launch.ts";
 import type { Exec } from "../exec/run-program.ts";
+import type { SpareSupervisor } from "../exec/spare-supervisor.ts";
 import type { StartReport } from "../exec/start-report.ts";
 
 /** Translates addresses of one plugin, until it is closed. */
@@ -12,6 +14,20 @@ export type Translator = AddrTranslator & {
   notes(): readonly string[];
   close(): Promise<void>;
 };
+
+/** Supervisors that wait for starts whose plugins are looked after in the same way. */
+export interface Spares {
+  /** Hands one over, if one waits. */
+  take(start: SpareStart): SpareSupervisor | undefined;
+  /** Has the missing ones made, after a start. */
+  refill(start: SpareStart): void;
+}
+
+/** What must be the same for a supervisor that was made earlier. */
+export interface SpareStart {
+  readonly care: Care;
+  readonly heartbeatIntervalMs: number;
+}
 
 /** A machine that plugins can run on: one behind SSH, or this one. */
 export interface Box {
@@ -24,6 +40,8 @@ export interface Box {
   readonly exec: Exec;
   /** A translator for a plugin that was started. */
   translator(report: StartReport): Translator;
+  /** The supervisors that wait on it; `undefined` where none do. */
+  readonly spares?: Spares;
   /** Lets go of the box. Never rejects. */
   close(): Promise<void>;
 }

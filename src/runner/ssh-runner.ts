@@ -36,6 +36,18 @@ export interface ForwardOptions {
   allowAddress?: (address: Address) => boolean;
 }
 
+/** What of {@link SshRunnerOptions} concerns plugins that are still to come. */
+export interface SpareOptions {
+  /**
+   * How many supervisors wait on a shared connection (`pool` or `connection`) once this plugin runs, so that a later
+   * start with the same `directoryBase`, `unixSocketGroup`, `killGraceMs`, `leaseMs` and `heartbeatIntervalMs` saves two
+   * round trips. Each takes one of the connection's sessions (`MaxSessions` in sshd_config, 10 by default), which it
+   * gives back when that is needed, and on the box three small processes. They end with the connection.
+   * @default 0
+   */
+  spareSupervisors?: number;
+}
+
 /** None of the options that say how to connect: somebody else has connected. */
 type NoConnectOptions = { [Name in keyof ConnectOptions]?: never };
 
@@ -46,7 +58,7 @@ export type ConnectionSource =
   | ({ destination?: never; pool?: never; connection: Connection } & NoConnectOptions);
 
 /** Settings of an {@link SshRunner}. */
-export type SshRunnerOptions = PluginOptions & ForwardOptions & ConnectionSource;
+export type SshRunnerOptions = PluginOptions & ForwardOptions & SpareOptions & ConnectionSource;
 
 /**
  * Runs a go-plugin plugin on another machine, over SSH.
@@ -64,10 +76,18 @@ export class SshRunner extends SupervisedRunner {
   }
 }
 
-const NAMES = new Set<string>(["destination", "pool", "connection", "hostNetwork", "relay", "allowAddress"]);
+const NAMES = new Set<string>([
+  "destination",
+  "pool",
+  "connection",
+  "hostNetwork",
+  "relay",
+  "allowAddress",
+  "spareSupervisors",
+]);
 
 function boxOpener(options: SshRunnerOptions): (signal: AbortSignal) => Promise<Box> {
-  const forward = forwardOptions(options);
+  const forward = { ...forwardOptions(options), spareSupervisors: spareSupervisors(options) };
   const { destination, pool, connection } = options as { [K in "destination" | "pool" | "connection"]?: unknown };
   if (options.connection) {
     if (destination !== undefined || pool !== undefined) refuseTogether("connection", "destination` and `pool");
@@ -98,7 +118,11 @@ function boxOpener(options: SshRunnerOptions): (signal: AbortSignal) => Promise<
   };
 }
 
-function forwardOptions({ hostNetwork = "unix", relay = "auto", allowAddress }: ForwardOptions): SshBoxOptions {
+function forwardOptions({
+  hostNetwork = "unix",
+  relay = "auto",
+  allowAddress,
+}: ForwardOptions): Omit<SshBoxOptions, "spareSupervisors"> {
   if (hostNetwork !== "unix" && hostNetwork !== "tcp") {
     throw new PluginError(
       "bad-options",
@@ -113,6 +137,21 @@ function forwardOptions({ hostNetwork = "unix", relay = "auto", allowAddress }: 
     throw new PluginError("bad-options", "`allowAddress` must be a function that takes an address and says yes or no.");
   }
   return { hostNetwork, relay, allowAddress };
+}
+
+function spareSupervisors({ spareSupervisors: count = 0, pool, connection }: SshRunnerOptions): number {
+  if (!Number.isInteger(count) || count < 0) {
+    throw new PluginError(
+      "bad-options",
+      `\`spareSupervisors\` must be a number, 0 or more, not ${JSON.stringify(count)}.`,
+    );
+  }
+  if (count > 0 && !pool && !connection) {
+    throw new PluginError("bad-options", "`spareSupervisors` wait for other plugins on the same connection.", {
+      hint: "Give a `pool` or a `connection` with it.",
+    });
+  }
+  return count;
 }
 
 function refuseTogether(one: string, other: string, hint = ""): never {

@@ -98,13 +98,16 @@ export class SupervisedRunner implements Runner {
   async #start(over: AbortSignal): Promise<void> {
     const box = await this.#lifetime.own(await this.#openBox(over), (opened) => opened.close());
     this.#box = box;
+    const heartbeatIntervalMs = this.#options.leaseMs > 0 ? this.#options.heartbeatIntervalMs : 0;
+    const start = { care: this.#options, heartbeatIntervalMs };
     const process = new SupervisedProcess({
       spec: { ...this.#options, secureConfig: this.#secureConfig, scrub: variablesToScrub(this.#options.environment) },
       exec: box.exec,
       lost: box.lost,
       stdout: this.stdout,
       stderr: this.stderr,
-      heartbeatIntervalMs: this.#options.leaseMs > 0 ? this.#options.heartbeatIntervalMs : 0,
+      heartbeatIntervalMs,
+      spare: () => box.spares?.take(start),
     });
     this.#process = process;
     try {
@@ -112,6 +115,7 @@ export class SupervisedRunner implements Runner {
       this.#translator = await this.#lifetime.own(box.translator(report), (translator) => translator.close());
       this.#id = `${box.name}#${report.pid}`;
       this.#follow(process);
+      box.spares?.refill(start);
     } catch (failure) {
       if (!(failure instanceof PluginError) || failure.code !== "plugin-not-started" || box.lost.aborted) throw failure;
       throw await this.#withFacts(failure, over);

@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { createCertificate, encodeCertificateField } from "../../src/handshake/certificates.ts";
 import type { Bench, RunnerKind } from "../contract/runner-kinds.ts";
@@ -152,14 +153,11 @@ export function handshakeContract(kind: RunnerKind): void {
 
       // The same stub with the right certificate is spoken to, so the record does record.
       await using honest = await hostKv(bench, stub(encodeCertificateField(used.der)));
-      const given = new AbortController();
-      const starting = failureOf(honest.client.start(given.signal));
+      await honest.client.start();
       await eventually(() => /connected\nPRI \* HTTP\/2\.0\r\n/.test(readFileSync(record, "latin1")), {
         what: "HTTP/2 to be spoken",
       });
-      // It says nothing itself, so it never counts as reached.
-      given.abort();
-      expect((await starting).code).toBe("aborted");
+      await honest.client.kill();
     });
 
     test("to a real plugin whose certificate was exchanged on the way", async () => {
@@ -169,6 +167,24 @@ export function handshakeContract(kind: RunnerKind): void {
       const failure = await failureOf(hosted.client.start());
       expect(failure.code).toBe("handshake-failed");
       expect(failure.message).toContain("Somebody else answers at the plugin's address");
+    });
+  });
+
+  describe("a plugin that refuses our certificate", () => {
+    test.each([false, true])("is told from one that is gone, by each call; multiplexed: %s", async (multiplexed) => {
+      await using bench = await kind.open();
+      // It trusts somebody else, and is the one that its handshake line says.
+      const environment = { PLUGIN_CLIENT_CERT: createCertificate().certificatePem };
+      await using hosted = await hostKv(bench, { runner: { environment }, grpcBrokerMultiplex: multiplexed });
+      await hosted.client.start();
+      for (const call of [() => hosted.kv.echo({}), () => hosted.kv.echo({})]) {
+        const failure = await call().catch((error) => error);
+        expect(failure, failure.message).toBeInstanceOf(ConnectError);
+        expect([failure.code, failure.cause?.code]).toEqual([Code.Unavailable, "handshake-failed"]);
+        expect(failure.cause.message).toMatch(/TLS handshake with the plugin ended: .*(bad certificate|unknown ca)/);
+        expect(failure.cause.hint).toContain("refuses our certificate");
+      }
+      expect(await failureOf(hosted.client.ping())).toMatchObject({ code: "handshake-failed" });
     });
   });
 

@@ -5,11 +5,13 @@ import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type { ConnectOptions } from "../../src/connect/connect-options.ts";
 import type { Destination } from "../../src/connect/destination.ts";
+import { ConnectionPool } from "../../src/connect/pool.ts";
 import type { Address } from "../../src/contract/address.ts";
 import type { Runner } from "../../src/contract/runner.ts";
 import type { EmbeddedServerOptions } from "../../src/demo/embedded-server.ts";
 import { LocalRunner } from "../../src/runner/local-runner.ts";
-import type { PluginOptions } from "../../src/runner/plugin-options.ts";
+import { type PluginOptions, resolvePluginOptions } from "../../src/runner/plugin-options.ts";
+import { SpareSupervisors } from "../../src/runner/spare-supervisors.ts";
 import { type ForwardOptions, SshRunner } from "../../src/runner/ssh-runner.ts";
 import { startAsyncSsh } from "../servers/asyncssh.ts";
 import { builtDropbear, installedDropbear, startDropbear } from "../servers/dropbear.ts";
@@ -124,6 +126,43 @@ export async function openConfiguredBench(
   const usual = await connect(server);
   const make = (more: PluginOptions & ForwardOptions) => new SshRunner({ ...usual, ...more });
   return openBench(before, server, make, () => server.sessionPids().length);
+}
+
+/** Plugins behind a throw-away sshd, on one connection, each started by a supervisor that has waited for it. */
+export const spareKind: RunnerKind = {
+  name: "SshRunner, sshd, a supervisor that has waited",
+  isLocal: false,
+  networks: ALL,
+  open: async () => {
+    const before = openSockets();
+    const server = await startOpenSsh();
+    const { destination, ...options } = connectTo(server);
+    const pool = new ConnectionPool({ ...options, idleTimeoutMs: 200 });
+    const make = (given: PluginOptions & ForwardOptions) => new SpareRunner({ pool, destination, ...given });
+    return openBench(before, server, make, () => server.sessionPids().length);
+  },
+};
+
+/** Has a supervisor made that fits before it starts. */
+class SpareRunner extends SshRunner {
+  readonly #options: PluginOptions & { pool: ConnectionPool; destination: Destination };
+
+  constructor(options: PluginOptions & ForwardOptions & { pool: ConnectionPool; destination: Destination }) {
+    super(options);
+    this.#options = options;
+  }
+
+  override async start(signal?: AbortSignal): Promise<void> {
+    const { pool, destination } = this.#options;
+    await using lease = await pool.lease(destination);
+    const spares = SpareSupervisors.of(lease.connection);
+    const { leaseMs, heartbeatIntervalMs, ...care } = resolvePluginOptions(this.#options);
+    const start = { care: { ...care, leaseMs }, heartbeatIntervalMs: leaseMs > 0 ? heartbeatIntervalMs : 0 };
+    spares.refill(start, 1);
+    await eventually(() => spares.fits(start), { what: "a supervisor to wait", timeoutMs: 20_000 });
+    await super.start(signal);
+    expect(spares.fits(start)).toBe(false);
+  }
 }
 
 /** A bench behind a throw-away sshd. */

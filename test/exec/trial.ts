@@ -8,6 +8,7 @@ import type { ExecChannel } from "../../src/contract/connection.ts";
 import type { LaunchSpec } from "../../src/exec/launch.ts";
 import { randomWord } from "../../src/exec/loader.ts";
 import type { Exec } from "../../src/exec/run-program.ts";
+import { SpareSupervisor, type SpareSupervisorOptions } from "../../src/exec/spare-supervisor.ts";
 import type { StartReport } from "../../src/exec/start-report.ts";
 import { SupervisedProcess } from "../../src/exec/supervised-process.ts";
 import { despiteLoss } from "../../src/lifetime/despite-loss.ts";
@@ -64,6 +65,11 @@ export class Trial implements AsyncDisposable {
   readonly output: { stdout: Promise<Buffer>; stderr: Promise<Buffer> };
   /** The plugin's channel. */
   channel: (ExecChannel & { pid?: number }) | undefined;
+  /** How many channels there have been. */
+  channels = 0;
+  /** A supervisor that waits for the plugin, once one was made. */
+  spare: SpareSupervisor | undefined;
+  readonly #spareOptions: SpareSupervisorOptions;
 
   constructor(shell: TestShell, { command, spec = {}, heartbeatIntervalMs = 0, session = {}, cwd }: TrialOptions) {
     const env = { PATH: shell.searchPath, HOME: this.base, TRIAL: this.marker, ...session };
@@ -71,20 +77,15 @@ export class Trial implements AsyncDisposable {
     const exec: Exec = async (request, signal) => {
       const channel = await local(request, signal);
       this.channel ??= channel;
+      this.channels += 1;
       return channel;
     };
+    const care = { directoryBase: this.base, killGraceMs: 5_000, leaseMs: 0, shell: shell.path, ...spec };
+    this.#spareOptions = { exec, care, heartbeatIntervalMs };
     this.process = new SupervisedProcess({
-      spec: {
-        command,
-        environment: {},
-        scrub: [],
-        directoryBase: this.base,
-        killGraceMs: 5_000,
-        leaseMs: 0,
-        shell: shell.path,
-        ...spec,
-      },
+      spec: { command, environment: {}, scrub: [], ...care },
       exec,
+      spare: () => this.spare,
       lost: this.lost.signal,
       stdout: this.#stdout,
       stderr: this.#stderr,
@@ -109,6 +110,12 @@ export class Trial implements AsyncDisposable {
       await trial[Symbol.asyncDispose]();
       throw failure;
     }
+  }
+
+  /** Has a supervisor wait for the plugin. When it resolves, that is under way. */
+  async wait(): Promise<SpareSupervisor> {
+    this.spare = await SpareSupervisor.open(this.#spareOptions);
+    return this.spare;
   }
 
   start(): Promise<StartReport> {

@@ -90,7 +90,7 @@ function startHost(
       directoryBase: bench.boxTmp,
       killGraceMs: 1000,
       ...(destination ? { destination } : { local: true }),
-      ...(pooled ? { pooled: { ...connect, idleTimeoutMs: 300 } } : connect),
+      ...(pooled ? { pooled: { ...connect, idleTimeoutMs: 300 }, spareSupervisors: 1 } : connect),
     }),
   );
   const [stdout, stderr] = [new Said(child.stdout), new Said(child.stderr)];
