@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { prepareCrowdSec } from "../hosts/crowdsec.ts";
@@ -40,9 +40,15 @@ describe.skipIf(!hasTier("crowdsec") || !hasTier("openssh"))("crowdsec, unchange
       });
       expect(told).toBe(`${REASON} ${ADDRESS}\n`);
       // What the plugin logs reaches crowdsec's own log, at its own level.
-      expect(crowdsec.output).toMatch(/level=info msg="received signal for to_a_file config"/);
+      await eventually(() => /level=info msg="received signal for to_a_file config"/.test(crowdsec.output), {
+        what: "what the plugin logs",
+        timeoutMs: PATIENCE_MS,
+        state: () => crowdsec.output,
+      });
       expect(crowdsec.output).not.toMatch(/level=(error|fatal)/);
     }
+    // crowdsec does not wait for its plugins, so what ends with it ends a moment after it.
+    await eventually(() => readdirSync(user.tmp).length === 0, { what: "the shim to end", timeoutMs: PATIENCE_MS });
     const logins = (await server.log()).match(/Accepted publickey for/g)?.length ?? 0;
     expect(logins).toBe(where === "here" ? 0 : 1);
   });
