@@ -47,9 +47,15 @@ export interface ConnectOptions {
   bindAddress?: string;
   /** How often to try to reach the server, a second apart. @default 1 */
   connectionAttempts?: number;
-  /** The boxes to go through, nearest first: `user@host:port` each, joined by commas; or `"none"`. */
+  /**
+   * The boxes to go through, nearest first: `user@host:port` each, joined by commas; or `"none"`. Each is connected to
+   * by its own configuration: of these options a hop gets `configFile`, `backend`, `batchMode` and the callbacks only.
+   */
   proxyJump?: string;
-  /** A command of this machine whose stdin and stdout are the connection, with OpenSSH's tokens; or `"none"`. */
+  /**
+   * A command of this machine whose stdin and stdout are the connection, with OpenSSH's tokens; or `"none"`. It is run by
+   * the user's shell, without a terminal, and ended with the connection. A `proxyJump` beside it wins.
+   */
   proxyCommand?: string;
   /** Whether the system asks a silent peer if it is still there. @default true */
   tcpKeepAlive?: boolean;

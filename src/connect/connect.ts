@@ -11,7 +11,8 @@ import { openSettings } from "./open-settings.ts";
  *
  * @param signal gives up connecting; it never ends a connection that was made
  * @throws {PluginError} `bad-options`, `connect-failed`, `box-refused`, `host-key-unknown`, `host-key-changed`,
- *   `host-key-revoked`, `auth-failed`, `config-error`, `timeout` or `aborted`; nothing stays open then
+ *   `host-key-revoked`, `auth-failed`, `config-error`, `timeout` or `aborted`, of a jump host too, and
+ *   `forward-forbidden` of one; nothing stays open then
  */
 export async function connect(
   destination: Destination,

@@ -5,6 +5,7 @@ import { PluginError } from "../contract/errors.ts";
 import { throwIfAborted, within } from "../lifetime/deadline.ts";
 import { later } from "../lifetime/later.ts";
 import { transportAlgorithms } from "./algorithms.ts";
+import { say } from "./config/notices.ts";
 import { Credentials } from "./credentials.ts";
 import { describeTarget } from "./destination.ts";
 import { Greeting } from "./greeting.ts";
@@ -86,7 +87,7 @@ class Attempt {
     const giveUp = () => this.#outcome.reject(new PluginError("aborted", "The connecting was given up."));
     this.#over.addEventListener("abort", giveUp, { once: true });
     try {
-      const chosen = transportAlgorithms(this.#settings.options, (text) => this.#notice(text));
+      const chosen = transportAlgorithms(this.#settings.options, (text) => say(this.#settings.options, text));
       const serverHostKey = await this.#verifier.algorithms();
       throwIfAborted(this.#over);
       return await this.#connect({ serverHostKey, ...chosen });
@@ -179,13 +180,6 @@ class Attempt {
 
   #fail(failure: PluginError): void {
     this.#outcome.reject(this.#way?.explain(failure) ?? failure);
-  }
-
-  /** Says what is done otherwise than the caller wanted. */
-  #notice(text: string): void {
-    const { onNotice } = this.#settings.options;
-    if (onNotice) onNotice(text);
-    else debug("%s: %s", describeTarget(this.#settings.target), text);
   }
 
   #errorFor(failure: VendorError): PluginError {

@@ -254,9 +254,19 @@ describe("a connection by a command", () => {
     const pid = scratch.path("pid");
     await using server = await RawServer.start((client) => client.end("SSH-2.0-moody\r\n"));
     // It keeps its output open after the server has hung up.
-    const proxyCommand = `sh -c 'echo $$ > ${pid}; ${PIPE.replace("%h %p", `127.0.0.1 ${server.port}`)}; exec sleep 1000'`;
-    const failure = await failureOver(proxyCommand, { connectTimeoutMs: 500 });
-    expect(failure.code).toBe("connect-failed");
+    const pipe = PIPE.replace("%h %p", `127.0.0.1 ${server.port}`);
+    const proxyCommand = `sh -c 'echo $$ > ${pid}; ${pipe}; echo over >&2; exec sleep 1000'`;
+    const connectTimeoutMs = 20_000;
+    let failing: Promise<PluginError> | undefined;
+    await hearing("the proxy command says", (heard) =>
+      withFakeTimeouts(async (pass) => {
+        failing = failureOver(proxyCommand, { connectTimeoutMs });
+        failing.catch(() => {});
+        await heard;
+        pass(connectTimeoutMs);
+      }),
+    );
+    expect(await failing).toMatchObject({ code: "connect-failed" });
     await gone(await pidIn(pid));
   });
 });
