@@ -136,7 +136,7 @@ describe.skipIf(!hasTier("openssh") || !has("socat"))("what known_hosts files sa
   }
 
   test(`is what we do, in ${CASES} generated cases`, { timeout: 300_000 }, async () => {
-    const random = new Random(20_260_517);
+    const random = new Random(4253);
     const cases = random.times(CASES, () => makeCase(random, keys));
     const seen: Record<string, number> = {};
     const excused: Record<string, number> = {};
