@@ -56,9 +56,10 @@ export function hostKeyAlgorithms(known: KnownHosts, supported: readonly string[
   return [...supported.filter(isKnown), ...supported.filter((algorithm) => !isKnown(algorithm))];
 }
 
-/** The types of the plain keys on record that are not revoked. */
+/** The types of the plain keys on record; one whose first key is revoked does not count, as with OpenSSH. */
 function typesOf(records: readonly KnownHostKey[]): Set<string> {
   const revoked = records.filter(({ marker }) => marker === "revoked");
   const plain = records.filter(({ marker }) => marker === "none");
-  return new Set(plain.filter(({ key }) => !revoked.some((other) => other.key.equals(key))).map(({ type }) => type));
+  const first = plain.filter(({ type }, index) => plain.findIndex((other) => other.type === type) === index);
+  return new Set(first.filter(({ key }) => !revoked.some((other) => other.key.equals(key))).map(({ type }) => type));
 }

@@ -15,7 +15,7 @@ import { withFakeTimeouts } from "./fake-timeouts.ts";
 import { startLocked } from "./locked-key.ts";
 import { destinationOf, expectNoSecret, login, loginWithKey, optionsFor, secretsOf } from "./login.ts";
 import { Scratch } from "./scratch.ts";
-import { SilentAgent, SshAgent } from "./ssh-agent.ts";
+import { SilentAgent, SshAgent, UnwillingAgent } from "./ssh-agent.ts";
 import { leavesNoTrace } from "./traces.ts";
 
 const PASSPHRASE = "sesame-open-xyzzy";
@@ -298,6 +298,22 @@ describe("an agent", () => {
       await using connection = await connecting;
       expect(await output(connection, "echo hello")).toBe("hello\n");
       await eventually(() => agent.clients.size === 0, { what: "the agent to be left alone" });
+    });
+  });
+
+  test.skipIf(!has("ssh-agent"))("that lists its keys and never signs does not outlive the connecting", async () => {
+    await using server = await startEmbedded();
+    await using behind = await SshAgent.start();
+    await behind.add(server.privateKey);
+    await using agent = await UnwillingAgent.start(behind);
+    await withFakeTimeouts(async (pass) => {
+      const failing = rejectionOf(login(server, { identityAgent: agent.socket, connectTimeoutMs: 5_000 }));
+      await eventually(() => agent.waiting.size === 1, { what: "the agent to be asked for a signature" });
+      pass(5_000);
+      const failure = await failing;
+      expect(failure.code).toBe("connect-failed");
+      expect(failure.message).toContain("did not get past authentication within 5000 ms");
+      await eventually(() => agent.waiting.size === 0, { what: "the agent to be left alone" });
     });
   });
 

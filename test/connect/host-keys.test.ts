@@ -392,6 +392,11 @@ describe("host key algorithms", () => {
     ["a type that is not supported on record", known(`box ${words(blob("ssh-dss", KEY))}`), SUPPORTED],
     ["an authority on record", known(`@cert-authority box ${words(RSA)}`), SUPPORTED],
     ["a revoked key on record", known(`box ${words(RSA)}\n@revoked box ${words(RSA)}`), SUPPORTED],
+    [
+      "a revoked key before another one of its type",
+      known(`box ${words(RSA)}\nbox ${words(rsa())}\n@revoked box ${words(RSA)}`),
+      SUPPORTED,
+    ],
     ["a record of the bare name", known("", `box ${words(RSA)}`), RSA_FIRST],
     ["a record of both names", known(`box ${words(ecdsa(384))}`, `box ${words(RSA)}`), P384_FIRST],
   ])("with %s", (_, records, expected) => {

@@ -73,7 +73,9 @@ function makeLine(random: Random, names: readonly [string, ...string[]], keys: K
   const kind = random.below(20);
   if (kind === 0) return random.pick(["", "# a comment", "  \t ", "#", `# ${names[0]} ${keys.server[0]}`]);
   const marker = random.pick([
-    ...Array<string>(11).fill(""),
+    ...Array<string>(8).fill(""),
+    "@revoked ",
+    "@revoked ",
     "@revoked ",
     "@revoked ",
     "@cert-authority ",

@@ -29,6 +29,13 @@ interface Question extends Omit<KnownHostsCase, "userFiles" | "globalFiles"> {
   readonly globalKnownHostsFile: readonly string[];
 }
 
+/** A case in a few lines: keys by their beginning and their end, and what is very long likewise. */
+function shortened(one: KnownHostsCase): string {
+  const short = (text: string) => text.replace(/([\w+/=]{20})[\w+/=]{30,}([\w+/=]{12})/g, "$1…$2");
+  const files = (texts: readonly string[]) => texts.map(short);
+  return inspect({ ...one, userFiles: files(one.userFiles), globalFiles: files(one.globalFiles) });
+}
+
 describe.skipIf(!hasTier("openssh") || !has("socat"))("what known_hosts files say, by ssh's word", () => {
   let scratch: Scratch;
   let server: TestServer;
@@ -136,7 +143,7 @@ describe.skipIf(!hasTier("openssh") || !has("socat"))("what known_hosts files sa
   }
 
   test(`is what we do, in ${CASES} generated cases`, { timeout: 300_000 }, async () => {
-    const random = new Random(20_260_517);
+    const random = new Random(4253);
     const cases = random.times(CASES, () => makeCase(random, keys));
     const seen: Record<string, number> = {};
     const excused: Record<string, number> = {};
@@ -148,7 +155,7 @@ describe.skipIf(!hasTier("openssh") || !has("socat"))("what known_hosts files sa
       if (theirs === ours) return;
       const why = await excuse(question, theirs, ours);
       if (why) excused[why] = (excused[why] ?? 0) + 1;
-      else wrong.push(`ssh: ${theirs}, we: ${ours}, for ${inspect(one, { maxStringLength: 300 })}`);
+      else wrong.push(`ssh: ${theirs}, we: ${ours}, for ${shortened(one)}`);
     };
     const worker = async () => {
       for (let one = cases.pop(); one; one = cases.pop()) await judge(one);
@@ -162,7 +169,6 @@ describe.skipIf(!hasTier("openssh") || !has("socat"))("what known_hosts files sa
     expect(Object.keys(seen)).toHaveLength(4);
     const rare = Object.values(excused).reduce((sum, number) => sum + number, 0);
     expect(rare, JSON.stringify(excused)).toBeLessThan(CASES / 20);
-    console.log(JSON.stringify({ seen, excused })); //X
   });
 
   test("a key that changed for one algorithm only is refused for that one, by name", async () => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { promisify } from "node:util";
 import { eventually } from "../tools/eventually.ts";
 import { Scratch } from "./scratch.ts";
@@ -51,6 +51,55 @@ export class SshAgent implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
+    await this.#scratch[Symbol.asyncDispose]();
+  }
+}
+
+/** The first byte of a message to an agent that wants a signature, after its length. */
+const SIGN_REQUEST = 13;
+
+/** Stands before an agent: passes on the questions what keys there are, and never answers who wants a signature. */
+export class UnwillingAgent implements AsyncDisposable {
+  readonly socket: string;
+  /** Those who wait for a signature. */
+  readonly waiting = new Set<Socket>();
+  readonly #scratch: Scratch;
+  readonly #clients = new Set<Socket>();
+  readonly #server;
+
+  private constructor(scratch: Scratch, agent: string) {
+    this.#scratch = scratch;
+    this.socket = scratch.path("agent");
+    this.#server = createServer((client) => {
+      this.#clients.add(client);
+      const behind = connect(agent).on("error", () => {});
+      behind.pipe(client);
+      client
+        .on("error", () => {})
+        .on("close", () => {
+          this.#clients.delete(client);
+          this.waiting.delete(client);
+          behind.destroy();
+        });
+      client.on("data", (chunk: Buffer) => {
+        if (chunk[4] === SIGN_REQUEST) this.waiting.add(client);
+        else behind.write(chunk);
+      });
+    });
+  }
+
+  static async start(agent: SshAgent): Promise<UnwillingAgent> {
+    const unwilling = new UnwillingAgent(await Scratch.make(), agent.socket);
+    unwilling.#server.listen(unwilling.socket);
+    await once(unwilling.#server, "listening");
+    return unwilling;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    for (const client of this.#clients) client.destroy();
+    await closed;
     await this.#scratch[Symbol.asyncDispose]();
   }
 }
