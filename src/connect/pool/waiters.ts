@@ -57,7 +57,8 @@ export class Waiters {
     const inside = waiter as Inside;
     const at = this.#waiting.indexOf(inside);
     if (at !== -1) this.#waiting.splice(at, 1);
-    inside.leaving.abort();
+    // A turn later: whoever got nothing joins the connections that are being made, before they are given up.
+    setImmediate(() => inside.leaving.abort());
     if (inside.given && inside.given !== taken) inside.given.release();
   }
 }
