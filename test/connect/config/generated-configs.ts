@@ -161,7 +161,9 @@ function setting(random: Random, values: Readonly<Record<string, Make>>): string
   const written = random.pick([keyword, keyword.toLowerCase(), keyword.toUpperCase()]);
   const value = (values[keyword] as Make)(random);
   const [before, between] = [random.pick(["", "  ", "\t"]), random.pick([" ", "\t", "=", " = ", "  "])];
-  return `${before}${written}${between}${value}${random.pick(["", "", " "])}`;
+  // What follows a jump or a command is part of it.
+  const after = keyword.startsWith("Proxy") ? ["", " "] : ["", "", " ", " # why", "\t#"];
+  return `${before}${written}${between}${value}${random.pick(after)}`;
 }
 
 function include(random: Random, directory: string, name: string): string {
