@@ -17,4 +17,5 @@ export function keepMaster(socket: Socket): void {
   holder.unref();
   const pipe = holder.stdio[3] as Socket | null;
   pipe?.on("error", () => {}).unref();
+  socket.once("close", () => pipe?.destroy());
 }
