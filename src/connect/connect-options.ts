@@ -91,7 +91,10 @@ export interface ConnectOptions {
    * @default the environment variable SSH_AUTH_SOCK
    */
   identityAgent?: string;
-  /** Asked for the passphrase of an encrypted key file. `undefined` as answer leaves the key out. */
+  /**
+   * Asked for the passphrase of an encrypted key file. `undefined` as answer leaves the key out. Where the system's `ssh`
+   * connects, also for the PIN of a token: `file` is the key file that needs it, or the token's label.
+   */
   passphrase?: (question: { file: string; signal: AbortSignal }) => Promise<string | undefined> | string | undefined;
   /** Asked for the account's password, if the server takes one and no key was accepted. `undefined`: give up. */
   password?: (question: {

@@ -23,7 +23,7 @@ export async function openSettings(
   const bySystem = isForOpenSsh(settings);
   if (bySystem) await checkJumps(settings, (hop, options) => resolveSettings(hop, options, signal), errand?.towards);
   const connection = await (bySystem
-    ? openOpenSsh(settings, signal, errand)
+    ? openOpenSsh(settings, openHop, signal, errand)
     : openConnection(settings, openHop, signal, errand));
   connection.destination = destinationUrl({ ...settings.target, host: settings.alias });
   return connection;

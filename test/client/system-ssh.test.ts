@@ -113,12 +113,18 @@ describe.skipIf(!available)("what ssh2 cannot do, the system's ssh does", () => 
     expect(asked).toEqual([expect.stringContaining("gpt")]);
   });
 
-  test.skipIf(!hasTier("tokens"))("a key in a FIDO token", async () => {
+  test.skipIf(!hasTier("tokens"))("a key in a FIDO token, whose PIN is asked for", async () => {
     await using scratch = await Scratch.make();
     const [provider, key] = [scratch.path("token.so"), scratch.path("key")];
     await run("cc", ["-shared", "-fPIC", "-o", provider, SOFTWARE_TOKEN, "-lcrypto"]);
-    await run("ssh-keygen", ["-q", "-t", "ed25519-sk", "-w", provider, "-N", "", "-f", key]);
-    const authorized = await scratch.put("authorized_keys", await readFile(`${key}.pub`), 0o644);
+    await run("ssh-keygen", ["-q", "-t", "ed25519-sk", "-O", "verify-required", "-w", provider, "-N", "", "-f", key]);
+    const publicKey = await readFile(`${key}.pub`, "utf8");
+    const authorized = await scratch.put("authorized_keys", `verify-required ${publicKey}`, 0o644);
+    const asked: string[] = [];
+    const passphrase = ({ file }: { file: string }) => {
+      asked.push(file);
+      return "2718";
+    };
     const notices: string[] = [];
     await using bench = await openBenchFor(scratch, { options: [`AuthorizedKeysFile ${authorized}`] }, (server) => ({
       lines: [
@@ -127,9 +133,10 @@ describe.skipIf(!available)("what ssh2 cannot do, the system's ssh does", () => 
         `SecurityKeyProvider ${provider}`,
         `UserKnownHostsFile ${server.knownHostsFile}`,
       ],
-      options: { onNotice: (text) => notices.push(text), passphrase: () => undefined },
+      options: { onNotice: (text) => notices.push(text), passphrase },
     }));
     await answersAndCallsBack(bench);
+    expect(asked).toEqual([key]);
     expect(await bench.server?.log()).toMatch(/Accepted publickey for .* ED25519-SK /);
     expect(notices.join("\n")).toContain("because of SecurityKeyProvider");
   });

@@ -1,7 +1,7 @@
 /*
  * A FIDO token that is a program, for tests: a middleware for OpenSSH's SecurityKeyProvider. It keeps nothing. The key
- * handle, which OpenSSH writes into the private key file, is the key itself; so it protects nobody, and confirms every
- * touch by itself.
+ * handle, which OpenSSH writes into the private key file, is the key itself; so it protects nobody. It confirms every touch
+ * by itself, and takes one PIN where one is needed.
  *
  * Build it with: cc -shared -fPIC -o token.so software-token.c -lcrypto
  */
@@ -16,8 +16,11 @@
 #define API_VERSION 0x000a0000
 #define ED25519 1
 #define USER_PRESENT 1
+#define USER_VERIFIED 4
 #define FAILED (-1)
 #define UNSUPPORTED (-2)
+#define NEEDS_PIN (-3)
+#define PIN "2718"
 #define KEY_LENGTH 32
 #define SIGNATURE_LENGTH 64
 #define DIGEST_LENGTH 32
@@ -78,10 +81,11 @@ int sk_sign(uint32_t algorithm, const uint8_t *data, size_t length, const char *
     struct signature *made;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     EVP_PKEY *key;
-    (void)flags, (void)pin, (void)options;
+    (void)options;
+    if (flags & USER_VERIFIED && (!pin || strcmp(pin, PIN))) return NEEDS_PIN;
     if (algorithm != ED25519 || handle_length != KEY_LENGTH) return UNSUPPORTED;
     if (!context || !(made = calloc(1, sizeof *made)) || !(made->first = calloc(1, SIGNATURE_LENGTH))) return FAILED;
-    made->flags = USER_PRESENT;
+    made->flags = USER_PRESENT | (flags & USER_VERIFIED);
     made->counter = 1;
     made->first_length = SIGNATURE_LENGTH;
     EVP_Digest(application, strlen(application), text, NULL, EVP_sha256(), NULL);

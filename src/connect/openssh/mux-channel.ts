@@ -109,7 +109,6 @@ export class MuxChannel extends Duplex {
   over(reason?: Error): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (reason) this.#sentClose = true;
     this.close();
     if (!reason || this.#kind === "session") this.#end();
     this.#drop();

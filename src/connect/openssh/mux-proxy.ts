@@ -23,6 +23,8 @@ interface Opening {
  * say and gives our channels numbers that are nobody else's. So channels here are what they are with any client.
  */
 export class MuxProxy implements Carrier {
+  /** Called when the server would not open a channel, with the socket to the master. */
+  onRefusal: (socket: Socket) => void = () => {};
   /** Resolves when the socket is closed. */
   readonly closed: Promise<void>;
   readonly #socket: Socket;
@@ -96,6 +98,15 @@ export class MuxProxy implements Carrier {
 
   forget(channel: MuxChannel): void {
     this.#channels.delete(channel.id);
+  }
+
+  /**
+   * Asks the server to answer on one of the open channels; `undefined` if none is open. Resolves with the answer, which is
+   * a no from servers that do not know the question.
+   */
+  ping(): Promise<unknown> | undefined {
+    const [channel] = this.#channels.values();
+    return channel?.ask("keepalive@openssh.com");
   }
 
   /** Keeps the process alive, or lets it end although this is open. */
@@ -191,6 +202,7 @@ export class MuxProxy implements Carrier {
   }
 
   #refused(id: number, reader: MessageReader): void {
+    this.onRefusal(this.#socket);
     const opening = this.#openings.get(id);
     this.#openings.delete(id);
     const reason = reader.uint32();

@@ -4,18 +4,20 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PluginError } from "../../contract/errors.ts";
+import { within } from "../../lifetime/deadline.ts";
 import { later } from "../../lifetime/later.ts";
 import { makePrivateDirectory, removePrivateDirectory } from "../../lifetime/private-directory.ts";
 import type { AskPerson } from "../ask-person.ts";
 import { PausableTimer } from "../pausable-timer.ts";
 import type { Settings } from "../settings.ts";
-import { connectTimeout } from "../ssh2-errors.ts";
-import type { Errand } from "../way/errand.ts";
+import { connectTimeout, type Step } from "../ssh2-errors.ts";
+import type { Errand, OpenHop } from "../way/errand.ts";
 import { ControlClient } from "./control-client.ts";
 import { ASK } from "./control-protocol.ts";
 import { MuxProxy } from "./mux-proxy.ts";
 import type { Master } from "./openssh-connection.ts";
 import { Prompts } from "./prompts.ts";
+import { goesThroughHops, type ServedWay, serveWay } from "./served-way.ts";
 import { mayAsk, sshArguments } from "./ssh-arguments.ts";
 import { lostError, startError } from "./ssh-errors.ts";
 import { SshLog } from "./ssh-log.ts";
@@ -36,11 +38,12 @@ const ASKPASS = fileURLToPath(new URL("./askpass.sh", import.meta.url));
 export async function startOwnMaster(
   settings: Settings,
   ssh: SystemSsh,
+  openHop: OpenHop,
   over: AbortSignal,
   errand?: Errand,
 ): Promise<Master> {
   const directory = await makePrivateDirectory();
-  const master = new OwnMaster(settings, directory, errand);
+  const master = new OwnMaster(settings, openHop, directory, errand);
   try {
     return await master.start(ssh, over);
   } catch (failure) {
@@ -51,11 +54,15 @@ export async function startOwnMaster(
 
 class OwnMaster {
   readonly #settings: Settings;
+  readonly #openHop: OpenHop;
   readonly #errand: Errand | undefined;
   readonly #directory: string;
   readonly #outcome = later<void>();
   readonly #timer: PausableTimer;
   readonly #prompts: Prompts;
+  /** Where the whole stands, which may be at a jump host. */
+  #last: Step;
+  #way: ServedWay | undefined;
   #child: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
   #log: SshLog | undefined;
@@ -63,20 +70,18 @@ class OwnMaster {
   #control: ControlClient | undefined;
   #over = new AbortController().signal;
 
-  constructor(settings: Settings, directory: string, errand: Errand | undefined) {
+  constructor(settings: Settings, openHop: OpenHop, directory: string, errand: Errand | undefined) {
+    const { target } = settings;
     const { connectTimeoutMs = CONNECT_TIMEOUT_MS } = settings.options;
     this.#settings = settings;
+    this.#openHop = openHop;
+    this.#last = { phase: "dialling", target };
     this.#errand = errand;
     this.#directory = directory;
-    const ask: AskPerson = (question) => {
-      const paused = () => this.#timer.pausedDuring(() => question(this.#over));
-      return errand ? errand.pausedDuring(paused) : paused();
-    };
+    const ask: AskPerson = (question) => this.#timer.pausedDuring(() => question(this.#over));
     this.#prompts = new Prompts(settings, ask, () => this.#outcome.reject(this.#askError()));
     this.#timer = new PausableTimer(connectTimeoutMs, () => {
-      const { target } = settings;
-      const last = { phase: this.#log?.phase ?? "dialling", target } as const;
-      this.#outcome.reject(connectTimeout(connectTimeoutMs, last, target));
+      this.#outcome.reject(connectTimeout(connectTimeoutMs, this.#last, target));
     });
   }
 
@@ -88,7 +93,9 @@ class OwnMaster {
     try {
       const asks = mayAsk(this.#settings.options);
       if (asks) await this.#prompts.listen(this.#path("a"));
-      this.#spawn(sshArguments(this.#settings, ssh), asks ? askpassEnvironment(this.#path("a")) : {});
+      if (goesThroughHops(this.#settings)) this.#way = await this.#openWay();
+      const args = sshArguments(this.#settings, ssh, this.#way?.command);
+      this.#spawn(args, asks ? askpassEnvironment(this.#path("a")) : {});
       await this.#outcome.promise;
       return await this.#join();
     } finally {
@@ -111,7 +118,29 @@ class OwnMaster {
     }
     this.#proxy?.destroy();
     this.#control?.destroy();
+    await this.#way?.close();
     await removePrivateDirectory(this.#directory);
+  }
+
+  /** The way through jump hosts. The deadline, which may pass meanwhile, ends it too. */
+  #openWay(): Promise<ServedWay> {
+    const errand: Errand = {
+      towards: [...(this.#errand?.towards ?? []), this.#settings.target],
+      entered: (step) => this.#at(step),
+      pausedDuring: (task) => this.#timer.pausedDuring(task),
+    };
+    const late = new AbortController();
+    this.#outcome.promise.catch((reason) => late.abort(reason));
+    return within(
+      { until: [late.signal] },
+      (over) => serveWay(this.#settings, this.#openHop, errand, this.#path("w"), over),
+      (way) => way.close(),
+    );
+  }
+
+  #at(step: Step): void {
+    this.#last = step;
+    this.#errand?.entered(step);
   }
 
   #spawn(args: string[], environment: Record<string, string>): void {
@@ -125,15 +154,14 @@ class OwnMaster {
     this.#child = child;
     child.stdin.on("error", () => {});
     const log = new SshLog(child.stderr, (phase) => {
-      this.#errand?.entered({ phase, target: this.#settings.target });
+      this.#at({ phase, target: this.#settings.target });
       if (phase === "ready") this.#outcome.resolve();
     });
     this.#log = log;
     this.#ended = new Promise((resolve) => {
       const end = (cause: unknown) => {
-        this.#outcome.reject(
-          this.#prompts.failure === undefined ? startError(log, this.#settings, cause) : this.#askError(),
-        );
+        const failure = startError(log, this.#settings, cause);
+        this.#outcome.reject(this.#prompts.failure ? this.#askError() : (this.#way?.explain(failure) ?? failure));
         resolve();
       };
       child.once("error", end);
@@ -155,7 +183,8 @@ class OwnMaster {
       directory: this.#directory,
       why: async () => {
         await Promise.race([this.#ended, new Promise((resolve) => setTimeout(resolve, GOODBYE_MS).unref())]);
-        return lostError(this.#log, this.#settings);
+        const failure = lostError(false, this.#log, this.#settings);
+        return this.#way?.explain(failure) ?? failure;
       },
       hold: (keepAlive) => this.#hold(keepAlive),
       close: () => this.close(),
@@ -170,6 +199,7 @@ class OwnMaster {
     }
     this.#proxy?.hold(keepAlive);
     this.#control?.hold(keepAlive);
+    this.#way?.hold(keepAlive);
   }
 
   #askError(): PluginError {

@@ -10,6 +10,9 @@ const debug = createDebug("go-plugin-ssh:auth");
 /** Longer than any question. */
 const LONGEST = 64 * 1024;
 
+/** A question for the passphrase of a key file, or for the PIN of a token: by its label, or by the key file that needs it. */
+const SECRET_OF = /^Enter (?:passphrase|PIN)(?: and confirm user presence)? for (?:[A-Z\d-]+ )?(?:key )?'?(.*?)'?: *$/;
+
 /** The names of key types in `ssh`'s question about a host key, where they are not the types' own. */
 const KEY_TYPES: Record<string, string> = { ED25519: "ssh-ed25519", RSA: "ssh-rsa", DSA: "ssh-dss" };
 
@@ -88,7 +91,7 @@ export class Prompts {
     const [, who, address, asked] = /^\((.*?)@([^)]*)\) ([\s\S]*)$/.exec(text) ?? [];
     if (asked !== undefined) return this.#keyboardInteractive(who ?? "", address ?? "", asked);
     if (/ can't be established/.test(text)) return this.#hostKey(text);
-    const [, file] = /^Enter (?:passphrase for|PIN for)(?: key)? '?(.*?)'?: *$/.exec(text) ?? [];
+    const [, file] = SECRET_OF.exec(text) ?? [];
     if (file !== undefined) return this.#passphrase(file);
     const [, user, host] = /^(.*)@(.*?)'s password: *$/.exec(text) ?? [];
     if (user !== undefined && host !== undefined) return this.#password(user, host);

@@ -4,8 +4,10 @@ import type { ConnectOptions } from "../connect-options.ts";
 import type { Settings } from "../settings.ts";
 import type { SystemSsh } from "./system-ssh.ts";
 
-const SERVER_ALIVE_INTERVAL_MS = 15_000;
-const SERVER_ALIVE_COUNT_MAX = 3;
+/** How often a silent server is asked where nobody says otherwise. */
+export const SERVER_ALIVE_INTERVAL_MS = 15_000;
+/** How many questions may stay without an answer where nobody says otherwise. */
+export const SERVER_ALIVE_COUNT_MAX = 3;
 const PINNED_KEY = fileURLToPath(new URL("./pinned-key.sh", import.meta.url));
 
 /** What must be so for a master that carries our channels and nothing else, whatever the configuration says. */
@@ -29,8 +31,6 @@ const WORDS = {
   addressFamily: "AddressFamily",
   bindAddress: "BindAddress",
   connectionAttempts: "ConnectionAttempts",
-  proxyJump: "ProxyJump",
-  proxyCommand: "ProxyCommand",
   ciphers: "Ciphers",
   kexAlgorithms: "KexAlgorithms",
   macs: "MACs",
@@ -51,11 +51,14 @@ const SWITCHES = {
 /**
  * What says to `ssh` where to connect and how, as explicit as the caller was: it reads the same configuration by itself
  * for the rest. No secret is among it.
+ *
+ * @param proxyCommand what to connect by in place of what the settings name
  */
-export function sshArguments({ alias, target, options }: Settings, ssh: SystemSsh): string[] {
+export function sshArguments({ alias, target, options }: Settings, ssh: SystemSsh, proxyCommand?: string): string[] {
   const settings = [
     ...ALWAYS,
     ...(ssh.number >= 8.7 ? ["ForkAfterAuthentication=no"] : []),
+    ...proxy(options, proxyCommand),
     ...words(options),
     ...keys(options),
     ...hostKeys(options, ssh),
@@ -75,6 +78,13 @@ export function sshArguments({ alias, target, options }: Settings, ssh: SystemSs
 /** Whether `ssh` may ask anything at all. */
 export function mayAsk({ batchMode, passphrase, password, keyboardInteractive, confirmHostKey }: ConnectOptions) {
   return !batchMode && Boolean(passphrase || password || keyboardInteractive || confirmHostKey);
+}
+
+/** The first that is named counts, and of the two keywords the one that comes first. */
+function proxy({ proxyJump, proxyCommand }: ConnectOptions, instead: string | undefined): string[] {
+  if (instead !== undefined) return [`ProxyCommand=${instead}`];
+  if (proxyJump !== undefined) return [`ProxyJump=${proxyJump}`];
+  return proxyCommand === undefined ? [] : [`ProxyCommand=${proxyCommand}`];
 }
 
 function words(options: ConnectOptions): string[] {

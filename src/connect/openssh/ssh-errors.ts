@@ -45,10 +45,14 @@ export function startError(log: SshLog, settings: Settings, cause: unknown): Plu
   return explain(log, settings, cause);
 }
 
-/** The error for an `ssh` that ended later. */
-export function lostError(log: SshLog | undefined, { target }: Settings): PluginError {
+/**
+ * The error for an `ssh` that ended later.
+ *
+ * @param isSilent whether the server has answered nothing for too long, which `ssh` itself may say too
+ */
+export function lostError(isSilent: boolean, log: SshLog | undefined, { target }: Settings): PluginError {
   const last = log?.said.filter((line) => !UNTELLING.test(line)).at(-1);
-  const silent = /^Timeout, server .* not responding/.test(last ?? "");
+  const silent = isSilent || /^Timeout, server .* not responding/.test(last ?? "");
   return new PluginError(
     "connection-lost",
     `The connection to ${describeTarget(target)} broke: ${silent ? "no answer to keepalives" : (last ?? "`ssh` has ended")}.`,

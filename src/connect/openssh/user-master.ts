@@ -4,9 +4,10 @@ import { makePrivateDirectory, removePrivateDirectory } from "../../lifetime/pri
 import { describeTarget } from "../destination.ts";
 import type { Settings } from "../settings.ts";
 import { ControlClient } from "./control-client.ts";
+import { keepMaster } from "./keep-master.ts";
 import { MuxProxy } from "./mux-proxy.ts";
 import type { Master } from "./openssh-connection.ts";
-import { sshArguments } from "./ssh-arguments.ts";
+import { SERVER_ALIVE_COUNT_MAX, SERVER_ALIVE_INTERVAL_MS, sshArguments } from "./ssh-arguments.ts";
 import { lostError } from "./ssh-errors.ts";
 import type { SystemSsh } from "./system-ssh.ts";
 
@@ -37,23 +38,55 @@ export async function joinUserMaster(
     control.destroy();
     throw failure;
   });
+  let isKept = false;
+  proxy.onRefusal = (socket) => {
+    if (!isKept) keepMaster(socket);
+    isKept = true;
+  };
+  const liveness = watch(proxy, settings.options);
   debug("%s: by the user's own master at %s", describeTarget(settings.target), path);
   return {
     proxy,
     control,
     directory,
     isUsers: true,
-    why: async () => lostError(undefined, settings),
+    why: async () => lostError(liveness.isSilent, undefined, settings),
     hold: (keepAlive) => {
       proxy.hold(keepAlive);
       control.hold(keepAlive);
     },
     close: async () => {
+      liveness.stop();
       await proxy.leave();
       control.destroy();
       await removePrivateDirectory(directory);
     },
   };
+}
+
+/** Asks the server now and then whether it is there, because the user's `ssh` may not; destroys `proxy` when it is not. */
+function watch(
+  proxy: MuxProxy,
+  {
+    serverAliveIntervalMs = SERVER_ALIVE_INTERVAL_MS,
+    serverAliveCountMax = SERVER_ALIVE_COUNT_MAX,
+  }: Settings["options"],
+) {
+  let unanswered = 0;
+  const state = { isSilent: false, stop: () => clearInterval(timer) };
+  const ask = () => {
+    state.isSilent = unanswered >= serverAliveCountMax;
+    if (state.isSilent) return proxy.destroy();
+    const answer = proxy.ping();
+    if (!answer) return;
+    unanswered += 1;
+    void answer.then(() => {
+      unanswered = 0;
+    });
+  };
+  const timer = serverAliveIntervalMs === 0 ? undefined : setInterval(ask, serverAliveIntervalMs).unref();
+  void proxy.closed.then(state.stop);
+  return state;
 }
 
 /** Where the user's master would listen, as `ssh` itself works it out. */
