@@ -1,6 +1,5 @@
 import { X509Certificate } from "node:crypto";
 import { startTerminatingCarry } from "../carry/terminating-carry.ts";
-import { PluginError } from "../contract/errors.ts";
 import {
   type Certificate,
   createCertificate,
@@ -10,18 +9,10 @@ import {
 import type { Carry } from "./carry.ts";
 import type { HostContract } from "./forwarded-environment.ts";
 
-/**
- * TLS ends here on both sides, with one certificate of ours, and the addresses that brokers announce are rewritten.
- *
- * @throws {PluginError} `bad-options` for listeners on TCP
- */
+/** TLS ends here on both sides, with one certificate of ours, and the addresses that brokers announce are rewritten. */
 export function terminating({ certificatePem, variables }: HostContract, network: "unix" | "tcp"): Carry {
-  if (network === "tcp") {
-    throw new PluginError("bad-options", "`--tcp` does not go with a connection that ends here.", {
-      hint: "Leave it out, or say `--carry pass` if the host makes no use of the broker.",
-    });
-  }
-  const certificate = certificatePem === undefined ? undefined : createCertificate();
+  // go-plugin's own curve would cost 4 ms more here, and as much again for each brokered connection.
+  const certificate = certificatePem === undefined ? undefined : createCertificate({ curve: "P-256" });
   return {
     name: "terminate",
     variables: certificate ? { ...variables, PLUGIN_CLIENT_CERT: certificate.certificatePem } : variables,
@@ -33,6 +24,7 @@ export function terminating({ certificatePem, variables }: HostContract, network
           ...certificates(certificate, certificatePem, handshake.certificate),
           openPluginStream: (address, over) => runner.openStream(address, over),
           hostToPlugin: (address, over) => runner.hostToPlugin(address, over),
+          hostNetwork: network,
           onWarning: (text) => log("warn", text),
         },
         signal,

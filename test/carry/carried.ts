@@ -113,8 +113,8 @@ export async function startCarried({ tls, override, ...given }: CarriedOptions):
     ...override,
   });
 
-  const dial = (path: string, as: Certificate): ClientHttp2Session => {
-    const socket = connectSocket({ path });
+  const dial = (at: Address, as: Certificate): ClientHttp2Session => {
+    const socket = connectSocket(at.network === "unix" ? { path: at.path } : { host: at.host, port: at.port });
     sockets.add(socket.on("error", () => {}));
     const secured: Duplex = tls ? greet(socket, as, own) : socket;
     const session = connect("https://localhost", { createConnection: () => secured });
@@ -128,8 +128,8 @@ export async function startCarried({ tls, override, ...given }: CarriedOptions):
     directory,
     boxListeners,
     pluginConnections: () => connections,
-    dial: (at = carry.address, as = host) => dial(formatAddress(at), as),
-    dialFromPlugin: (address) => dial(address, plugin),
+    dial: (at = carry.address, as = host) => dial(at, as),
+    dialFromPlugin: (path) => dial({ network: "unix", path }, plugin),
     serve: async (side, name) => {
       const path = join(directory, name);
       const server = await serve(side === "host" ? host : plugin, path);

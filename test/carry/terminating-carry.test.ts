@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { readHostCertificate } from "../../src/carry/host-certificate.ts";
 import { startTerminatingCarry } from "../../src/carry/terminating-carry.ts";
-import { formatAddress } from "../../src/contract/address.ts";
+import { formatAddress, parseAddress } from "../../src/contract/address.ts";
 import { createCertificate } from "../../src/handshake/certificates.ts";
 import { eventually } from "../tools/eventually.ts";
 import { announcement, announcementsIn } from "./announcements.ts";
@@ -148,6 +148,16 @@ describe.each([
     await eventually(() => carried.warnings.length === 1, { what: "the warning" });
     expect(carried.warnings[0]).toMatch(/forward-failed.*\/nowhere\/plugin1/);
   });
+});
+
+test("the host may be given ports instead of unix sockets, for the plugin and for its listeners", async () => {
+  await using carried = await startCarried({ tls: true, override: { hostNetwork: "tcp" } });
+  expect(carried.carry.address).toMatchObject({ network: "tcp", host: "127.0.0.1" });
+  const host = carried.dial();
+  expect(await echo(host, "over TCP")).toBe("over TCP");
+  const { path } = await carried.serve("plugin", "echo-1");
+  const announced = parseAddress("tcp", await announcedToHost(host, 1, path));
+  expect(await echo(carried.dial(announced), "brokered over TCP")).toBe("brokered over TCP");
 });
 
 describe("who may connect", () => {

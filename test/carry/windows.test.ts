@@ -2,8 +2,9 @@ import { Duplex } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { FIRST_WINDOW } from "../../src/carry/frames.ts";
 import { splice } from "../../src/carry/splice.ts";
-import type { Address } from "../../src/contract/address.ts";
+import { type Address, formatAddress } from "../../src/contract/address.ts";
 import { announcement, announcementsIn } from "./announcements.ts";
 import { Peer } from "./referee.ts";
 
@@ -53,6 +54,54 @@ describe("whatever two peers do within their windows", () => {
   }, 300_000);
 });
 
+test("a sender who uses up his window after an announcement has grown has his last bytes wait, and nothing overtakes them that must not", async () => {
+  const grow = 3_000;
+  const lines = [new Line(), new Line()] as const;
+  const options = { initialWindow: FIRST_WINDOW };
+  const client = new Peer("the client", (bytes) => lines[0].fromPeer(bytes), { preface: false, ...options });
+  const server = new Peer("the server", (bytes) => lines[1].fromPeer(bytes), { preface: true, ...options });
+  const rewrite = async (address: Address) => ({ ...address, path: changed(formatAddress(address), grow) }) as Address;
+  splice(lines[0], lines[1], { fromClient: rewrite, fromServer: rewrite });
+  const play = async () => {
+    for (let n = 0; n < 5; n++) {
+      for (const line of lines) line.feed(Number.POSITIVE_INFINITY);
+      await turn();
+      for (const bytes of lines[0].sent.splice(0)) client.take(bytes);
+      for (const bytes of lines[1].sent.splice(0)) server.take(bytes);
+    }
+  };
+  const announce = (id: number) => {
+    const stream = client.open(id, request("/plugin.GRPCBroker/StartStream"));
+    stream.outgoing = announcement({ id, network: "unix", address: addressOf(id) });
+    client.sendSome(id, FIRST_WINDOW);
+  };
+  client.begin(true);
+  server.begin(false);
+  await play();
+  announce(1);
+  await play();
+  const lent = server.streams.get(1)?.received.length ?? 0;
+  const bulk = client.open(3, request("/bulk"));
+  bulk.outgoing = Buffer.alloc(FIRST_WINDOW, "b");
+  bulk.endsAfter = true;
+  while (client.sendSome(3, 16_384));
+  await play();
+  expect(client.windows.send).toBe(0);
+  expect(server.streams.get(3)?.received).toHaveLength(FIRST_WINDOW - lent);
+  expect(server.streams.get(3)?.ended).toBe(false);
+  // Its headers wait behind those bytes, and what it announces behind its headers.
+  client.open(5, request("/plugin.GRPCBroker/StartStream"));
+  server.pay(1);
+  await play();
+  expect(server.log).not.toContain("1:5:34");
+  server.pay(0);
+  await play();
+  expect(server.streams.get(3)?.received).toHaveLength(FIRST_WINDOW);
+  expect(server.streams.get(3)?.ended).toBe(true);
+  expect(server.log).toContain("1:5:34");
+  for (const line of lines) line.destroy();
+});
+
 /** Plays until nobody can do anything more, and sees that all has arrived and all is paid for. */
 async function playThrough(plan: Plan): Promise<void> {
   const ends: (Error | undefined)[] = [];
@@ -77,6 +126,7 @@ async function playThrough(plan: Plan): Promise<void> {
   };
   client.begin(true);
   server.begin(false);
+  for (const line of lines) line.feed(Number.POSITIVE_INFINITY);
   await turn();
   // Before they know each other's settings peers may send more than those allow.
   deliver();
@@ -99,6 +149,7 @@ async function playThrough(plan: Plan): Promise<void> {
       else if (what === 4) pending.shift()?.();
       else line.cutAt = [Number.POSITIVE_INFINITY, 1, 7, 100][choose() % 4] ?? 1;
     }
+    for (const line of lines) line.feed([1, 2, 5, Number.POSITIVE_INFINITY][choose() % 4] ?? 1);
     await turn();
     deliver();
     if (ends.length > 0) throw ends[0] ?? new Error("The connection ended.");
@@ -111,6 +162,7 @@ async function playThrough(plan: Plan): Promise<void> {
       for (const id of ALL) acted = peer.sendSome(id, 16_384) || acted;
       for (const id of [0, ...ALL]) acted = peer.pay(id) || acted;
     }
+    for (const line of lines) acted = line.feed(Number.POSITIVE_INFINITY) || acted;
     for (const finish of pending.splice(0)) {
       finish();
       acted = true;
@@ -178,10 +230,18 @@ class Line extends Duplex {
     done();
   }
 
+  /** What the peer has sent and nobody has read. */
+  readonly #pieces: Buffer[] = [];
+
   fromPeer(bytes: Buffer): void {
-    if (this.cutAt === Number.POSITIVE_INFINITY) return void this.push(bytes);
-    for (let at = 0; at < bytes.length; at += Math.max(this.cutAt, Math.ceil(bytes.length / 40))) {
-      this.push(bytes.subarray(at, at + Math.max(this.cutAt, Math.ceil(bytes.length / 40))));
-    }
+    const length = Math.max(this.cutAt, Math.ceil(bytes.length / 40));
+    for (let at = 0; at < bytes.length; at += length) this.#pieces.push(bytes.subarray(at, at + length));
+  }
+
+  /** Lets so many pieces be read; whether there were any. */
+  feed(count: number): boolean {
+    const pieces = this.#pieces.splice(0, count);
+    for (const piece of pieces) this.push(piece);
+    return pieces.length > 0;
   }
 }
