@@ -34,7 +34,7 @@ describe.skipIf(!hasGo() || !hasTier("netns"))("from the start of the process to
 
 async function over(roundTripMs: number, rounds: number) {
   await using wan = await startWan({ delayMs: roundTripMs / 2, lossPercent: 0, rateMbit: 1000 });
-  return measure(rounds, wan);
+  return await measure(rounds, wan);
 }
 
 /** Milliseconds to the line, the best of several starts, each way once in a round. */
