@@ -15,7 +15,16 @@ describe("go-plugin-ssh", () => {
     expect(await cli("--version")).toMatchObject({ code: 0, stdout: `${packageFile.version}\n`, stderr: "" });
   });
 
-  test.each([["--help"], ["help"], ["demo", "--help"], ["help", "demo"]])("%s %s", async (...args) => {
+  test.each([
+    ["--help"],
+    ["help"],
+    ["demo", "--help"],
+    ["help", "demo"],
+    ["run", "--help"],
+    ["shim", "--help"],
+    ["help", "shim"],
+    ["reattach", "--help"],
+  ])("%s %s", async (...args) => {
     const { code, stdout, stderr } = await cli(...args.filter((word) => word !== undefined));
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^Usage: go-plugin-ssh /);
@@ -33,6 +42,7 @@ describe("go-plugin-ssh", () => {
     [["dmeo"], /unknown command 'dmeo'\n\(Did you mean demo\?\)\nTry `go-plugin-ssh --help`\.\n$/],
     [["--vresion"], /unknown option '--vresion'\n\(Did you mean --version\?\)\n/],
     [["demo", "--jsn"], /unknown option '--jsn'\n\(Did you mean --json\?\)\nTry `go-plugin-ssh demo --help`\.\n$/],
+    [["run"], /missing required argument 'destination'/],
     [["demo", "box"], /too many arguments/],
     [["demo", "--to"], /argument missing/],
     [["demo", "--to", "a@b:22"], /\[bad-options\] A port needs the form ssh:\/\/user@host:port/],

@@ -198,6 +198,14 @@ describe.skipIf(!hasGo())("the shim's end", () => {
     expect(plugins()).toEqual([]);
   });
 
+  test("comes when nobody reads its output any more", async () => {
+    const shim = start();
+    shim.child.stdout?.destroy();
+    shim.child.stderr?.destroy();
+    expect(await shim.ended).toEqual({ code: 129, signal: null });
+    expect(plugins()).toEqual([]);
+  });
+
   test("SIGKILL leaves nothing on the box, and nothing here but what the next start sweeps", async () => {
     const shim = start();
     await dial(shim);
