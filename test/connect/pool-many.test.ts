@@ -35,7 +35,9 @@ describe.skipIf(!hasTier("go") || !hasTier("openssh"))("go, openssh: a hundred p
     );
     expect(many).toMatchObject({ answers: PLUGINS, exits: PLUGINS });
     expect(many.running).toMatchObject({ sessions: PLUGINS, waiting: 0 });
-    expect(many.running.connections).toBe(connections);
+    // One or two more may have been made while the limit was being learnt; nobody uses them, and they are closed.
+    expect(many.running.connections).toBeGreaterThanOrEqual(connections);
+    expect(many.running.connections).toBeLessThanOrEqual(connections + 2);
     expect(many.ended).toMatchObject({ sessions: 0, waiting: 0 });
   });
 });
