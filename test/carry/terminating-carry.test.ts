@@ -150,6 +150,21 @@ describe.each([
   });
 });
 
+test("of 1,000 listeners of the host's that came and went none is kept", async () => {
+  await using carried = await startCarried({ tls: false });
+  const stream = carried.dial().request(START);
+  const directory = dirname(formatAddress(carried.carry.address));
+  for (let nth = 0; nth < 1_000; nth += 50) {
+    const served = await Promise.all(Array.from({ length: 50 }, (_, n) => carried.serve("host", `helper-${nth + n}`)));
+    for (const { path } of served) stream.write(announcement({ id: nth, network: "unix", address: path }));
+    await eventually(() => carried.boxListeners.size === nth + 50, { what: "the box's listeners", timeoutMs: 20_000 });
+    for (const { close } of served) void close();
+  }
+  const patience = { what: "the end of all", timeoutMs: 20_000, state: () => carried.carry.forwards };
+  await eventually(() => carried.carry.forwards === 1, patience);
+  expect(await readdir(directory)).toHaveLength(1);
+}, 120_000);
+
 test("the host may be given ports instead of unix sockets, for the plugin and for its listeners", async () => {
   await using carried = await startCarried({ tls: true, override: { hostNetwork: "tcp" } });
   expect(carried.carry.address).toMatchObject({ network: "tcp", host: "127.0.0.1" });
