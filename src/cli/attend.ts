@@ -36,7 +36,6 @@ export async function attend({ settings, variables, logLevel, check, announce }:
   using progress = slowly(say);
   const onBox = new OnBox({
     settings,
-    variables,
     timeoutMs: settings.startTimeoutMs ?? START_TIMEOUT_SECONDS * 1000,
     onRunner: (runner) => {
       const logger = consoleLogger({ level: logLevel });
@@ -48,7 +47,8 @@ export async function attend({ settings, variables, logLevel, check, announce }:
   });
   let isUp = false;
   try {
-    const started = await onBox.start(interrupted.signal);
+    await onBox.connect(interrupted.signal);
+    const started = await onBox.start(variables, interrupted.signal);
     check?.(started);
     const address = await started.runner.pluginToHost(started.handshake.address, interrupted.signal);
     progress.done();

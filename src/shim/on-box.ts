@@ -8,8 +8,6 @@ import type { ShimSettings } from "./settings.ts";
 /** A plugin to be started on a box for a host on this side. */
 export interface BoxPlugin {
   settings: ShimSettings;
-  /** What the plugin is told. */
-  variables: Readonly<Record<string, string>>;
   /** Gets the runner as soon as there is one, to read its stderr. */
   onRunner: (runner: SshRunner) => void;
   /** Told what is done next, for people who wait. */
@@ -34,6 +32,7 @@ export interface StartedOnBox {
 export class OnBox {
   readonly #plugin: BoxPlugin;
   readonly #phases: [name: string, since: number][] = [];
+  #began = performance.now();
   #connection: Connection | undefined;
   #runner: SshRunner | undefined;
 
@@ -41,18 +40,24 @@ export class OnBox {
     this.#plugin = plugin;
   }
 
-  /**
-   * Connects, starts the plugin and waits for its handshake line.
-   *
-   * @throws {PluginError} as `connect` and `Runner.start`; `timeout`, with the phase that was slow; `handshake-failed`
-   */
-  async start(signal: AbortSignal): Promise<StartedOnBox> {
+  /** Connects. @throws {PluginError} as `connect` of the library */
+  async connect(signal: AbortSignal): Promise<void> {
     const { timeoutMs, prompts } = this.#plugin;
-    const began = performance.now();
-    const onTimeout = () => this.#tooSlow();
-    await within({ signal, timeoutMs: prompts ? 0 : timeoutMs, onTimeout }, (over) => this.#connect(over));
-    const left = prompts ? timeoutMs : Math.max(1, timeoutMs - (performance.now() - began));
-    return within({ signal, timeoutMs: left, onTimeout }, (over) => this.#start(over));
+    const limits = { signal, timeoutMs: prompts ? 0 : timeoutMs, onTimeout: () => this.#tooSlow() };
+    await within(limits, (over) => this.#connect(over));
+    // What a person took to answer is theirs.
+    if (prompts) this.#began = performance.now();
+  }
+
+  /**
+   * Starts the plugin on the box, once we are connected, and waits for its handshake line.
+   *
+   * @param variables what the plugin is told
+   * @throws {PluginError} as `Runner.start`; `timeout`, with the phase that was slow; `handshake-failed`
+   */
+  start(variables: Readonly<Record<string, string>>, signal: AbortSignal): Promise<StartedOnBox> {
+    const timeoutMs = Math.max(1, this.#plugin.timeoutMs - (performance.now() - this.#began));
+    return within({ signal, timeoutMs, onTimeout: () => this.#tooSlow() }, (over) => this.#start(variables, over));
   }
 
   async #connect(over: AbortSignal): Promise<void> {
@@ -64,8 +69,8 @@ export class OnBox {
     if (over.aborted) await connection.close();
   }
 
-  async #start(over: AbortSignal): Promise<StartedOnBox> {
-    const { settings, variables, onRunner } = this.#plugin;
+  async #start(variables: Readonly<Record<string, string>>, over: AbortSignal): Promise<StartedOnBox> {
+    const { settings, onRunner } = this.#plugin;
     const connection = this.#connection;
     if (!connection) throw new PluginError("closed", "There is no connection.");
     this.#enter("starting the plugin on the box");

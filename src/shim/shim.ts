@@ -11,7 +11,7 @@ import { readContract } from "./forwarded-environment.ts";
 import { hostOfCookie } from "./host-programs.ts";
 import { HostStderr } from "./host-stderr.ts";
 import { told } from "./log-words.ts";
-import { type BoxPlugin, OnBox, type StartedOnBox } from "./on-box.ts";
+import { OnBox, type StartedOnBox } from "./on-box.ts";
 import { checkSettings, type ShimSettings } from "./settings.ts";
 import { STARTED_BY_HAND } from "./started-by-hand.ts";
 
@@ -63,8 +63,11 @@ class Shim {
       checkSettings(this.#settings);
       const { cookie, forwardEnv = [], carry: mode = "auto", hostNetwork = "unix" } = this.#settings;
       const contract = readContract(process.env, findCookie(process.env, cookie), forwardEnv);
-      const carry = await chooseCarry(mode, contract, hostNetwork);
-      const started = await this.#start(carry);
+      this.#onBox = this.#box();
+      const connecting = this.#onBox.connect(this.#ends.signal);
+      // Prepared on the way, since a way is long.
+      const [carry] = await Promise.all([chooseCarry(mode, contract, hostNetwork), connecting]);
+      const started = await this.#start(this.#onBox, carry);
       await this.#handOver(started, carry);
       return exitCodeOf(await this.#untilEnd(started));
     } catch (failure) {
@@ -72,17 +75,18 @@ class Shim {
     }
   }
 
-  async #start({ variables }: Carry): Promise<StartedOnBox> {
+  #box(): OnBox {
     const settings = { ...this.#settings, command: [...this.#settings.command, ...this.#args] };
-    const plugin: BoxPlugin = {
+    return new OnBox({
       settings,
-      variables,
       timeoutMs: settings.startTimeoutMs ?? START_TIMEOUT_MS,
       onRunner: (runner) => this.#stderr.carry(runner.stderr),
       onNotice: (text) => this.#stderr.log("warn", text),
-    };
-    this.#onBox = new OnBox(plugin);
-    const started = await this.#onBox.start(this.#ends.signal);
+    });
+  }
+
+  async #start(onBox: OnBox, { variables }: Carry): Promise<StartedOnBox> {
+    const started = await onBox.start(variables, this.#ends.signal);
     this.#stderr.log("debug", "the plugin runs on the box", {
       plugin: started.runner.id,
       variables: Object.keys(variables),

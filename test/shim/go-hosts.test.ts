@@ -24,6 +24,7 @@ const CASES = [
   ["counterhost", ["-automtls"], "counter", []],
   ["counterhost", ["-mux"], "counter", []],
   ["counterhost", ["-mux", "-automtls"], "counter", []],
+  ["netrpchost", [], "muxcounter", []],
   ["versionshost", [], "kv", ["-versions", "1,2,3"]],
   ["streamhost", ["-mib", "32", "-automtls"], "kv", []],
 ] as const;
