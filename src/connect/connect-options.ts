@@ -69,7 +69,10 @@ export interface ConnectOptions {
   macs?: string;
   /** As {@link ciphers}. Types on record for the host go first, unless it names them without such a sign. */
   hostKeyAlgorithms?: string;
-  /** As {@link ciphers}: the signature algorithms that keys may be used with. */
+  /**
+   * As {@link ciphers}: the signature algorithms that keys may be used with. An RSA key signs with the first of them that
+   * is one of its own.
+   */
   pubkeyAcceptedAlgorithms?: string;
   /** The methods to try, in their order, joined by commas. @default OpenSSH's order */
   preferredAuthentications?: string;
@@ -77,7 +80,7 @@ export interface ConnectOptions {
   identitiesOnly?: boolean;
   /** Ask nobody: the callbacks are not called. @default false */
   batchMode?: boolean;
-  /** How often a password is asked for. @default 3 */
+  /** How often a password, a passphrase or a server's questions are answered before it is given up. @default 3 */
   numberOfPasswordPrompts?: number;
   /** Whether names that are written to known_hosts are hashed. @default false */
   hashKnownHosts?: boolean;
@@ -92,8 +95,9 @@ export interface ConnectOptions {
    */
   identityAgent?: string;
   /**
-   * Asked for the passphrase of an encrypted key file. `undefined` as answer leaves the key out. Where the system's `ssh`
-   * connects, also for the PIN of a token: `file` is the key file that needs it, or the token's label.
+   * Asked for the passphrase of an encrypted key file, once the server would have the key; again if it was wrong, as often
+   * as `numberOfPasswordPrompts` says. `undefined` as answer, or the same one twice, leaves the key out. Where the system's
+   * `ssh` connects, also for the PIN of a token: `file` is the key file that needs it, or the token's label.
    */
   passphrase?: (question: { file: string; signal: AbortSignal }) => Promise<string | undefined> | string | undefined;
   /** Asked for the account's password, if the server takes one and no key was accepted. `undefined`: give up. */
