@@ -113,6 +113,44 @@ describe.each([
       });
     });
 
+    test("of a pool's are used by the next lease, and make room before another connection is opened", async () => {
+      await using bench = await kind.open();
+      const { destination, ...options } = connectTo(need(bench));
+      await using pool = new ConnectionPool({ ...options, idleTimeoutMs: 500 });
+      const make = (more: object) => new SshRunner({ ...settings(bench), pool, destination, ...more });
+      const sessions = () => pool.stats().sessions;
+      for (let n = 0; n < 2; n += 1) {
+        const runner = make({ spareSupervisors: 2 });
+        await runner.start();
+        await eventually(() => sessions() === 3, { what: "supervisors to wait", timeoutMs: SOON_MS, state: sessions });
+        await runner.kill();
+        await eventually(() => sessions() === 2, { what: "the plugin's session to end", state: sessions });
+      }
+      // No connection is made for what waits, and none when it can make room.
+      const others = Array.from({ length: MAX_SESSIONS }, () => make({ leaseMs: 0 }));
+      await Promise.all(others.map((runner) => runner.start()));
+      expect([pool.size, sessions()]).toEqual([1, MAX_SESSIONS]);
+      await Promise.all(others.map((runner) => runner.kill()));
+      expect(pool.stats().boxes[0]?.totals.opened).toBe(1);
+    });
+
+    test("of a pool's, once used, keep its connection open as long as the plugin runs", async () => {
+      await using bench = await kind.open();
+      const { destination, ...options } = connectTo(need(bench));
+      await using pool = new ConnectionPool({ ...options, idleTimeoutMs: 100 });
+      const make = () => new SshRunner({ ...settings(bench), pool, destination, spareSupervisors: 1 });
+      const [first, second] = [make(), make()];
+      await first.start();
+      await eventually(() => pool.stats().sessions === 2, { what: "a supervisor to wait", timeoutMs: SOON_MS });
+      await second.start();
+      await first.kill();
+      await eventually(() => pool.stats().boxes[0]?.connections[0]?.leases === 1, { what: "one lease to be left" });
+      expect(pool.stats().boxes[0]?.connections[0]?.leases).toBe(1);
+      await second.kill();
+      expect(await second.wait()).toEqual({ code: null, signal: "SIGTERM" });
+      await eventually(() => pool.size === 0, { what: "the connection that nobody uses to be closed" });
+    });
+
     test("do not keep a pool's connection from being idle", async () => {
       await using bench = await kind.open();
       const { destination, ...options } = connectTo(need(bench));
