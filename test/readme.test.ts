@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -111,9 +111,23 @@ describe("the README's shell lines", () => {
     if (line.startsWith("npm install ")) return;
     if (line === "npm ci && npm test") return expect(packageFile.scripts.test).toContain("npm run unit");
     if (line === "npm ci && npm run demo") return runDemo();
+    if (line.startsWith("go-plugin-ssh shim --install ")) return installShim(line.split(" ").slice(1));
     throw new Error("This test does not know how to prove that line.");
   });
 });
+
+/** Installs a shim where somebody is, and removes it again. */
+async function installShim(words: readonly string[]): Promise<void> {
+  using user = await openUserHome({ dist: built() });
+  const run = (args: readonly string[]) => runNode([CLI(), ...args], { env: user.env, cwd: user.directory });
+  const shim = join(user.directory, words[2] ?? "");
+  expect(await run(words)).toMatchObject({ code: 0, stderr: "", stdout: expect.stringContaining("dev_overrides") });
+  expect(statSync(shim).mode & 0o111).toBe(0o111);
+  expect(await run(["shim", "--uninstall", shim])).toMatchObject({ code: 0 });
+  expect(existsSync(shim)).toBe(false);
+}
+
+const CLI = () => join(built(), "go-plugin-ssh.js");
 
 /** Runs `npm run demo` as after `npm ci`, in a copy, because it builds anew. */
 async function runDemo(): Promise<void> {

@@ -110,10 +110,11 @@ function keys({ identityFile, identityAgent }: ConnectOptions): string[] {
 
 function hostKeys(options: ConnectOptions, ssh: SystemSsh): string[] {
   const { hostKeyFingerprints, userKnownHostsFile, globalKnownHostsFile, confirmHostKey } = options;
-  if (hostKeyFingerprints) return pins(hostKeyFingerprints, ssh);
+  if (hostKeyFingerprints) return ["NoHostAuthenticationForLocalhost=no", ...pins(hostKeyFingerprints, ssh)];
   const { strictHostKeyChecking = confirmHostKey ? "ask" : "yes" } = options;
   const cannotAsk = strictHostKeyChecking === "ask" && (!confirmHostKey || options.batchMode);
   return [
+    "NoHostAuthenticationForLocalhost=no",
     `StrictHostKeyChecking=${cannotAsk ? "yes" : strictHostKeyChecking}`,
     ...files("UserKnownHostsFile", userKnownHostsFile),
     ...files("GlobalKnownHostsFile", globalKnownHostsFile),
