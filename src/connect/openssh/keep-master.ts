@@ -15,6 +15,8 @@ export function keepMaster(socket: Socket): void {
   const holder = spawn("/bin/sh", [PROGRAM], { stdio: [...stdio], detached: true });
   holder.on("error", () => {});
   holder.unref();
+  // Node reads no more from a socket that it gives to a child.
+  socket.resume();
   const pipe = holder.stdio[3] as Socket | null;
   pipe?.on("error", () => {}).unref();
   socket.once("close", () => pipe?.destroy());

@@ -13,8 +13,8 @@ const SESSIONS_AT_ONCE = 10;
 /** Many, because a connection on the box may take long to come about, and those behind it have to wait. */
 const STREAMS_AT_ONCE = 64;
 /**
- * As many go through a master of the user's. It would not survive a refusal: OpenSSH's own bookkeeping of a channel that was
- * refused in proxy mode ends the master when we leave it (`no remote_id`, seen with 9.2).
+ * As many go through a master of the user's, who has sessions of their own there. A refusal has a price: OpenSSH never
+ * forgets the channel, and a process has to stay behind for the master to survive us.
  */
 const JOINED_SESSIONS = 5;
 /** A limit that is lower than what was there before may be due to a process that has outlived its channel. */
