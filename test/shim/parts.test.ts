@@ -88,11 +88,6 @@ describe("the way across", () => {
     expect(ours).not.toBe(pem);
     expect((await chosen("terminate", "ANY")).variables.PLUGIN_CLIENT_CERT).toBeUndefined();
   });
-
-  test("does not end on TCP", async () => {
-    const contract = readContract({ ANY: "v", ...FOLLOWERS }, { name: "ANY", value: "v" }, []);
-    await expect(chooseCarry("terminate", contract, "tcp")).rejects.toMatchObject({ code: "bad-options" });
-  });
 });
 
 describe("the line", () => {
