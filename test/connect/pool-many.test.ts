@@ -3,7 +3,6 @@ import { programOn } from "../client/program-on.ts";
 import { type Bench, connectTo, openSshBench } from "../contract/runner-kinds.ts";
 import type { Many, ManyOrders } from "../hosts/many-plugins.ts";
 import { buildKv } from "../plugins/go-plugins.ts";
-import { QUICK_LOGIN } from "../servers/openssh.ts";
 import { hasTier } from "../tiers/tiers.ts";
 import { built } from "../tools/built.ts";
 import { hostProgram, libraryIn } from "../tools/host-program.ts";
@@ -23,7 +22,7 @@ describe.skipIf(!hasTier("go") || !hasTier("openssh"))("go, openssh: a hundred p
     ["MaxStartups 3:50:5", ["MaxStartups 3:50:5"], 10],
     ["MaxSessions 1 and MaxStartups 3:50:5", ["MaxSessions 1", "MaxStartups 3:50:5"], PLUGINS],
   ])("start, answer and stop with %s", { timeout: LIMIT_MS }, async (what, options, connections) => {
-    await using bench = await openSshBench({ options: [...options, ...QUICK_LOGIN] });
+    await using bench = await openSshBench({ options });
     const many = await runMany(bench);
     const [box] = many.running.boxes;
     const { opened, refused, dropped, retried } = box?.totals ?? {};

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ConnectionPool } from "../../src/connect/pool.ts";
 import type { Connection } from "../../src/contract/connection.ts";
-import { QUICK_LOGIN, startOpenSsh } from "../servers/openssh.ts";
+import { startOpenSsh } from "../servers/openssh.ts";
 import { hasTier } from "../tiers/tiers.ts";
 import { eventually } from "../tools/eventually.ts";
 import { Scratch } from "./scratch.ts";
@@ -17,7 +17,7 @@ describe.skipIf(!hasTier("openssh"))("openssh: where the user has a master runni
     ["OpenSSH's own", 10, { plugins: 12, connections: 2, isRefused: false }],
     ["a lower", 2, { plugins: 5, connections: 3, isRefused: true }],
   ])("it is joined first, and the rest goes to our own, with %s limit", async (_what, maxSessions, expected) => {
-    await using server = await startOpenSsh({ options: [`MaxSessions ${maxSessions}`, ...QUICK_LOGIN] });
+    await using server = await startOpenSsh({ options: [`MaxSessions ${maxSessions}`] });
     await using scratch = await Scratch.make();
     const socket = join(scratch.directory, "master");
     const configFile = await scratch.put(

@@ -4,7 +4,6 @@ import { PluginError } from "../../src/contract/errors.ts";
 import { SshRunner } from "../../src/runner/ssh-runner.ts";
 import { type Bench, connectTo, openSshBench } from "../contract/runner-kinds.ts";
 import { failureOf } from "../contract/said.ts";
-import { QUICK_LOGIN } from "../servers/openssh.ts";
 import { restartOpenSsh } from "../servers/restart-openssh.ts";
 import { hasTier } from "../tiers/tiers.ts";
 import { eventually, processesWith } from "../tools/leaks.ts";
@@ -16,7 +15,7 @@ const BEFORE = 20;
 
 describe.skipIf(!hasTier("openssh"))("openssh: a box that is restarted amid a hundred starts", () => {
   test("each start ends, those that had started are told, and all goes on", { timeout: LIMIT_MS }, async () => {
-    await using bench = await openSshBench({ options: QUICK_LOGIN });
+    await using bench = await openSshBench({});
     if (!bench.server) throw new TypeError("This bench has no server.");
     const { destination, ...options } = connectTo(bench.server);
     await using pool = new ConnectionPool(options);

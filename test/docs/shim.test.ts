@@ -19,7 +19,6 @@ const PAGE = readFileSync(fileURLToPath(new URL("../../docs/shim.md", import.met
 
 let server: TestServer;
 let user: UserHome;
-let bin = "";
 let work = "";
 
 /** Somebody for whom `build-7` is a box, as the page has it, and `go-plugin-ssh` a command. */
@@ -29,13 +28,10 @@ beforeAll(async () => {
   chmodSync(user.directory, 0o755);
   const config = `Host build-7\n  HostName ${server.host}\n  Port ${server.port}\n  User ${server.user}\n`;
   writeFileSync(join(user.home, ".ssh/config"), config, { mode: 0o600 });
-  bin = join(user.directory, "bin");
+  const bin = join(user.directory, "bin");
   work = join(user.directory, "work");
-  for (const directory of [bin, work, join(user.directory, "h")]) mkdirSync(directory);
+  for (const directory of [work, join(user.directory, "h")]) mkdirSync(directory);
   symlinkSync(join(built(), "go-plugin-ssh.js"), join(bin, "go-plugin-ssh"));
-  // ssh takes the home of the account, whatever HOME says, and that is not ours to change.
-  const ssh = `#!/bin/sh\nPATH=\${PATH#*:} exec ssh -F ${join(user.home, ".ssh/config")} "$@"\n`;
-  writeFileSync(join(bin, "ssh"), ssh, { mode: 0o755 });
 });
 
 afterAll(async () => {
@@ -52,7 +48,6 @@ function section(heading: string) {
 async function shell(line: string): Promise<string> {
   const env = {
     ...user.env,
-    PATH: `${bin}:${user.env.PATH}`,
     CHECKPOINT_DISABLE: "1",
     TMPDIR: join(user.directory, "h"),
   };

@@ -4,7 +4,6 @@ import { processTable } from "../../src/demo/embedded/process-table.ts";
 import { SshRunner, type SshRunnerOptions } from "../../src/runner/ssh-runner.ts";
 import { type Bench, connectTo, openSshBench } from "../contract/runner-kinds.ts";
 import { failureOf, Said } from "../contract/said.ts";
-import { QUICK_LOGIN } from "../servers/openssh.ts";
 import { hasTier } from "../tiers/tiers.ts";
 import { isAlive } from "../tools/leaks.ts";
 
@@ -52,7 +51,7 @@ describe.skipIf(!hasTier("openssh"))("openssh: with MaxSessions 1, a plugin of a
 });
 
 function openOne(): Promise<Bench> {
-  return openSshBench({ options: ["MaxSessions 1", ...QUICK_LOGIN] });
+  return openSshBench({ options: ["MaxSessions 1"] });
 }
 
 function poolOn(bench: Bench): ConnectionPool {

@@ -29,8 +29,8 @@ export interface OpenSshOptions {
 /** sshd's own processes; newer versions have three programs. */
 export const SSHD = /^(\S*\/)?sshd(-session|-auth)?(:|\s|$)/;
 
-/** For many logins: the account's own rc files, which may take long, are not found. */
-export const QUICK_LOGIN: readonly string[] = ["SetEnv HOME=/nonexistent"];
+/** An account's own rc files may take long, or wait for each other, so they are not found; an account of a test's own has a home. */
+const NO_RC_FILES = "SetEnv HOME=/nonexistent";
 
 /** Where sshd is, or `undefined` where it is not installed. */
 export function findSshd(): string | undefined {
@@ -67,10 +67,11 @@ export async function startOpenSsh(options: OpenSshOptions = {}): Promise<TestSe
 
 async function writeConfig(
   files: ServerFiles,
-  { options = [], logLevel = "VERBOSE" }: OpenSshOptions,
+  { options = [], logLevel = "VERBOSE", user, account }: OpenSshOptions,
 ): Promise<string> {
   const config = [
     ...options,
+    ...(user === undefined && account === undefined ? [NO_RC_FILES] : []),
     `Port ${files.port}`,
     `ListenAddress ${files.host}`,
     `HostKey ${files.hostKeyFile}`,
