@@ -7,8 +7,6 @@ import { FAMILY, GIVE_UP_MS, isAlive, MEMBERS, sh, Trial } from "./trial.ts";
 // These tests mostly wait: for a lease, for an end.
 vi.setConfig({ maxConcurrency: 20 });
 
-const LEASE_MS = 6_000;
-
 /** Says what it was given, and stays. */
 const TELLS = 'echo "<${TMOUT-none}> $(env | grep -c ^gps_)"; exec sleep 5000';
 
@@ -36,25 +34,6 @@ describe.concurrent.each(shells())("a supervisor that waits under $name", (shell
       "out\n",
       "err\n",
     ]);
-  });
-
-  test("lives on heartbeats, past its lease and a limit of the session, and changes nothing for the plugin", async () => {
-    await using trial = new Trial(shell, {
-      command: sh(TELLS),
-      spec: { leaseMs: LEASE_MS },
-      heartbeatIntervalMs: 200,
-      session: { TMOUT: "1" },
-    });
-    const began = performance.now();
-    const spare = await trial.wait();
-    await eventually(() => !spare.isReady || performance.now() - began > 1.5 * LEASE_MS, {
-      what: "more than a lease to pass",
-      timeoutMs: GIVE_UP_MS,
-    });
-    expect(spare.isReady).toBe(true);
-    await trial.start();
-    await trial.says(/^<1> 0\n/);
-    expect(trial.channels).toBe(1);
   });
 
   test("ends without a heartbeat, and leaves nothing", async () => {
