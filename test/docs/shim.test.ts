@@ -19,6 +19,7 @@ const PAGE = readFileSync(fileURLToPath(new URL("../../docs/shim.md", import.met
 
 let server: TestServer;
 let user: UserHome;
+let bin = "";
 let work = "";
 
 /** Somebody for whom `build-7` is a box, as the page has it, and `go-plugin-ssh` a command. */
@@ -28,7 +29,7 @@ beforeAll(async () => {
   chmodSync(user.directory, 0o755);
   const config = `Host build-7\n  HostName ${server.host}\n  Port ${server.port}\n  User ${server.user}\n`;
   writeFileSync(join(user.home, ".ssh/config"), config, { mode: 0o600 });
-  const bin = join(user.directory, "bin");
+  bin = join(user.directory, "bin");
   work = join(user.directory, "work");
   for (const directory of [work, join(user.directory, "h")]) mkdirSync(directory);
   symlinkSync(join(built(), "go-plugin-ssh.js"), join(bin, "go-plugin-ssh"));
