@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { freePort } from "../servers/spawn-server.ts";
 import { CROWDSEC } from "../tiers/tiers.ts";
+import { childrenOf } from "../tools/children.ts";
 import { eventually } from "../tools/eventually.ts";
 
 /** On a machine that does other things too, each of its steps may take a while. */
@@ -14,6 +15,8 @@ const PATIENCE_MS = 30_000;
 export interface CrowdSec extends AsyncDisposable {
   /** What it has said so far. */
   readonly output: string;
+  /** What it has started and has not ended, among that its plugins: it leaves them to themselves. */
+  children(): number[];
   /** Bans an address by hand, which its notification plugins are told. */
   ban(address: string, reason: string): Promise<void>;
 }
@@ -109,6 +112,7 @@ async function start(
     get output() {
       return output;
     },
+    children: () => childrenOf(child.pid ?? 0),
     ban: async (address, reason) => {
       await ask("decisions", "add", "--ip", address, "--reason", reason);
     },

@@ -6,6 +6,7 @@ import { startOpenSsh } from "../servers/openssh.ts";
 import { CROWDSEC, hasTier } from "../tiers/tiers.ts";
 import { built } from "../tools/built.ts";
 import { eventually } from "../tools/eventually.ts";
+import { isAlive } from "../tools/leaks.ts";
 import { runNode } from "../tools/run-node.ts";
 import { openUserHome } from "../tools/user-home.ts";
 import { destination } from "./start-shim.ts";
@@ -29,8 +30,11 @@ describe.skipIf(!hasTier("crowdsec") || !hasTier("openssh"))("crowdsec, unchange
     else await install(place, [destination(server), "--", plugin], user.env);
     // By itself crowdsec leaves its plugins' sockets behind.
     const env = where === "here" ? { ...user.env, TMPDIR: user.directory } : user.env;
+    let plugins: number[] = [];
     {
       await using crowdsec = await files.start(env);
+      plugins = crowdsec.children();
+      expect(plugins).toHaveLength(1);
       await crowdsec.ban(ADDRESS, REASON);
       const written = () => readFileSync(notified, "utf8") || undefined;
       const told = await eventually(written, {
@@ -47,7 +51,9 @@ describe.skipIf(!hasTier("crowdsec") || !hasTier("openssh"))("crowdsec, unchange
       });
       expect(crowdsec.output).not.toMatch(/level=(error|fatal)/);
     }
-    // crowdsec does not wait for its plugins, so what ends with it ends a moment after it.
+    // crowdsec leaves its plugins to themselves. One that runs here lives on; the shim sees that its host is gone.
+    if (where === "here") for (const pid of plugins) process.kill(pid, "SIGKILL");
+    await eventually(() => !plugins.some(isAlive), { what: "the plugin to end", timeoutMs: PATIENCE_MS });
     await eventually(() => readdirSync(user.tmp).length === 0, { what: "the shim to end", timeoutMs: PATIENCE_MS });
     const logins = (await server.log()).match(/Accepted publickey for/g)?.length ?? 0;
     expect(logins).toBe(where === "here" ? 0 : 1);

@@ -1,10 +1,11 @@
-import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { buildSlumber } from "../plugins/go-plugins.ts";
 import { startOpenSsh } from "../servers/openssh.ts";
 import type { TestServer } from "../servers/server.ts";
 import { hasTier, TEST_LOGIN } from "../tiers/tiers.ts";
+import { childrenOf } from "../tools/children.ts";
 import { eventually } from "../tools/eventually.ts";
 import { isAlive } from "../tools/leaks.ts";
 import { type Running, runNode } from "../tools/run-node.ts";
@@ -94,21 +95,6 @@ export async function openSlumber(dist: string, { seconds, providers = 1 }: Naps
       }
     },
   };
-}
-
-/** The children of a process, whichever of its threads has started them. */
-function childrenOf(parent: number): number[] {
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return pids.filter((pid) => parentOf(pid) === parent).map(Number);
-}
-
-function parentOf(pid: string): number | undefined {
-  try {
-    // The second field is a name in parentheses and may hold spaces.
-    return Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[1]);
-  } catch {
-    return undefined;
-  }
 }
 
 function hcl(files: readonly string[], seconds: number): string {
