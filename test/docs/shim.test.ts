@@ -1,14 +1,16 @@
-import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { prepareCrowdSec } from "../hosts/crowdsec.ts";
 import { buildHost, buildKv, hasGo } from "../plugins/go-plugins.ts";
 import { startEmbedded } from "../servers/embedded.ts";
 import { startOpenSsh } from "../servers/openssh.ts";
 import type { TestServer } from "../servers/server.ts";
 import { AWS } from "../shim/terraform.ts";
-import { hasTier, TEST_LOGIN } from "../tiers/tiers.ts";
+import { CROWDSEC, hasTier, TEST_LOGIN } from "../tiers/tiers.ts";
 import { built } from "../tools/built.ts";
+import { eventually } from "../tools/eventually.ts";
 import { findProvider } from "../tools/find-provider.ts";
 import { start } from "../tools/run-node.ts";
 import { openUserHome, type UserHome } from "../tools/user-home.ts";
@@ -83,4 +85,21 @@ describe("docs/shim.md", () => {
       expect(printed).toMatch(/^exited: true$/m);
     },
   );
+
+  test.skipIf(!hasTier("crowdsec"))("crowdsec's steps work as they stand", { timeout: LIMIT_MS }, async () => {
+    const [block] = section("crowdsec");
+    const shared = join(user.directory, "shared");
+    mkdirSync(shared);
+    chmodSync(shared, 0o777);
+    const [plugin, notified] = [join(shared, "dummy"), join(shared, "notified")];
+    cpSync(CROWDSEC?.plugin ?? "", plugin);
+    const files = await prepareCrowdSec(join(user.directory, "c"), notified);
+    const steps = block?.text.replace("/usr/lib/crowdsec/plugins/dummy", plugin) ?? "";
+    await shell(steps.replace("/usr/lib/crowdsec/plugins", files.pluginDirectory));
+    await using crowdsec = await files.start({ ...user.env, TMPDIR: join(user.directory, "h") });
+    await crowdsec.ban("203.0.113.7", "by hand");
+    const written = () => existsSync(notified) && readFileSync(notified, "utf8");
+    const patience = { what: "the plugin to be told", timeoutMs: 30_000, state: () => crowdsec.output };
+    expect(await eventually(() => written() || undefined, patience)).toBe("by hand 203.0.113.7\n");
+  });
 });

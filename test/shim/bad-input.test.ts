@@ -6,6 +6,8 @@ import { buildKv, hasGo } from "../plugins/go-plugins.ts";
 import { type EmbeddedTestServer, startEmbedded } from "../servers/embedded.ts";
 import { freePort } from "../servers/spawn-server.ts";
 import { built } from "../tools/built.ts";
+import { eventually } from "../tools/eventually.ts";
+import { isAlive } from "../tools/leaks.ts";
 import { runNode } from "../tools/run-node.ts";
 import { openUserHome, type UserHome } from "../tools/user-home.ts";
 import { dial, HOST_VARIABLES, type ShimStart, type StartedShim, shimWords, startShim } from "./start-shim.ts";
@@ -41,6 +43,21 @@ async function failed(start: Omit<ShimStart, "command"> & { command?: readonly s
   expect(last).toMatchObject({ "@level": "error" });
   return last?.["@message"] ?? "";
 }
+
+test("a host that never connects is waited for, as a plugin does, and SIGTERM ends both", async () => {
+  const at = await box();
+  const shim = startShim({ ...at, command: [kv] });
+  await shim.handshake;
+  const told = () => shim.log().find(({ plugin }) => plugin !== undefined);
+  const { plugin: id } = await eventually(told, { what: "the plugin's id", state: shim.stderr });
+  const plugin = Number(String(id).split("#")[1]);
+  expect(isAlive(plugin)).toBe(true);
+  // The session that the plugin runs in, and no connection to it.
+  expect(at.server.embedded.channels).toBe(1);
+  shim.child.kill("SIGTERM");
+  expect(await shim.ended).toEqual({ code: 143, signal: null });
+  expect(isAlive(plugin)).toBe(false);
+});
 
 describe("what cannot start says why, as hclog, and exits", () => {
   test("no host: what a shim is for", async () => {
