@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { connect } from "../../src/connect/connect.ts";
 import { ConnectionPool } from "../../src/connect/pool.ts";
 import { SshRunner } from "../../src/runner/ssh-runner.ts";
 import { connectTo } from "../contract/runner-kinds.ts";
@@ -99,20 +100,27 @@ describe.skipIf(!hasTier("container"))("container: a plugin on a box", () => {
     expect(await askOf(server)).toEqual(answers.socket ? WORKS : answers);
   });
 
-  test("with MaxSessions 1 has the connection for itself, and the next one is told so", async () => {
+  test("with MaxSessions 1 gets a connection for each plugin of a pool; one connection has room for one", async () => {
     await using server = await startContainer({ configuration: "max-sessions-1" });
-    const { destination, ...connect } = connectTo(server);
-    await using pool = new ConnectionPool(connect);
-    const runner = () => new SshRunner({ destination, pool, command: ["/fixtures/stays.sh"], killGraceMs: 1000 });
-    await using first = runner();
+    const { destination, ...options } = connectTo(server);
+    const plugin = { command: ["/fixtures/stays.sh"], killGraceMs: 1000 };
+    await using pool = new ConnectionPool(options);
+    const pooled = [1, 2].map(() => new SshRunner({ destination, pool, ...plugin }));
+    await Promise.all(pooled.map((runner) => runner.start()));
+    expect(pool.size).toBe(2);
+    await Promise.all(pooled.map((runner) => runner.kill()));
+
+    await using connection = await connect(destination, options);
+    const on = () => new SshRunner({ connection, ...plugin });
+    await using first = on();
     await first.start();
-    await using second = runner();
+    await using second = on();
     expect(await failureOf(second.start())).toMatchObject({
       code: "plugin-not-started",
       message: expect.stringContaining("MaxSessions"),
     });
     await first.kill();
-    await using third = runner();
+    await using third = on();
     await third.start();
   });
 
