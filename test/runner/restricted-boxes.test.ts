@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { connect } from "../../src/connect/connect.ts";
 import { ConnectionPool } from "../../src/connect/pool.ts";
+import type { PluginOptions } from "../../src/runner/plugin-options.ts";
 import { SshRunner } from "../../src/runner/ssh-runner.ts";
 import { connectTo } from "../contract/runner-kinds.ts";
 import { failureOf, Said } from "../contract/said.ts";
@@ -103,7 +104,7 @@ describe.skipIf(!hasTier("container"))("container: a plugin on a box", () => {
   test("with MaxSessions 1 gets a connection for each plugin of a pool; one connection has room for one", async () => {
     await using server = await startContainer({ configuration: "max-sessions-1" });
     const { destination, ...options } = connectTo(server);
-    const plugin = { command: ["/fixtures/stays.sh"], killGraceMs: 1000 };
+    const plugin: PluginOptions = { command: ["/fixtures/stays.sh"], killGraceMs: 1000 };
     await using pool = new ConnectionPool(options);
     const pooled = [1, 2].map(() => new SshRunner({ destination, pool, ...plugin }));
     await Promise.all(pooled.map((runner) => runner.start()));
