@@ -13,6 +13,8 @@ export interface Losses {
   readonly losses: number;
   /** Aborts when there will be no other connection, with the reason. */
   readonly over: AbortSignal;
+  /** What is known of a connection that went before the other side had said anything. */
+  readonly early?: PluginError | undefined;
 }
 
 /**
@@ -70,7 +72,7 @@ async function reasonFor(link: Losses, failure: unknown): Promise<PluginError> {
   const { cause } = ConnectError.from(failure);
   const known = cause instanceof PluginError ? cause : undefined;
   if (known && !isBreak(known)) return known;
-  const onTimeout = () => known ?? broke(failure);
+  const onTimeout = () => link.early ?? known ?? broke(failure);
   return within({ timeoutMs: NEWS_MS, onTimeout, until: [link.over] }, () => new Promise<never>(() => {})).catch(
     (reason) => reason,
   );

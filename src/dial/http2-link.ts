@@ -58,6 +58,7 @@ export class Http2Link implements Losses {
   /** Those that are open below the sessions. Node leaves one open for ever if the other side went during a write. */
   readonly #streams = new Set<Duplex>();
   #lost = 0;
+  #early: PluginError | undefined;
 
   /** @param authority `http://localhost`, or `https://localhost` if `open` gives a stream with TLS */
   constructor(
@@ -80,6 +81,10 @@ export class Http2Link implements Losses {
     const state = this.#state;
     const isLost = state.is === "closed" || (state.is === "ready" && isGone(state.session));
     return this.#lost + (isLost ? 1 : 0);
+  }
+
+  get early(): PluginError | undefined {
+    return this.#early;
   }
 
   /** When it resolves there is a connection. */
@@ -165,7 +170,9 @@ export class Http2Link implements Losses {
       maxSessionMemory: SESSION_MEMORY,
     });
     const lost = (cause?: Error) => {
-      const reason = (cause && this.#explain(cause)) ?? closedEarly(cause);
+      const why = cause && this.#explain(cause);
+      const reason = why ?? closedEarly(cause, this.#isEager);
+      if (!proven) this.#early = why ?? this.#early ?? reason;
       ready.reject(reason);
       return reason;
     };
@@ -189,6 +196,7 @@ export class Http2Link implements Losses {
     // As in gRPC for Go: only what the other side says shows that it speaks HTTP/2, and takes our certificate in TLS 1.3.
     session.once("remoteSettings", () => {
       proven = true;
+      this.#early = undefined;
       ready.resolve(session);
     });
     if (this.#isEager) ready.resolve(session);
@@ -202,8 +210,14 @@ export class Http2Link implements Losses {
   }
 }
 
-function closedEarly(cause: Error | undefined): PluginError {
-  return new PluginError("connection-lost", "The plugin closed the connection before the first call.", { cause });
+/** @param mayRefuse whether the plugin may not have said yet that it takes our certificate: its word can get lost with the connection */
+function closedEarly(cause: Error | undefined, mayRefuse: boolean): PluginError {
+  return new PluginError("connection-lost", "The plugin closed the connection before the first call.", {
+    cause,
+    hint: mayRefuse
+      ? "If it lives, it refuses our certificate: its log, and the clocks of both machines, may tell why."
+      : "",
+  });
 }
 
 /** Whether a session takes no more requests. */

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
+import type { PluginError } from "../../src/contract/errors.ts";
 import { createCertificate, encodeCertificateField } from "../../src/handshake/certificates.ts";
 import type { Bench, RunnerKind } from "../contract/runner-kinds.ts";
 import { failureOf } from "../contract/said.ts";
@@ -180,11 +181,10 @@ export function handshakeContract(kind: RunnerKind): void {
       for (const call of [() => hosted.kv.echo({}), () => hosted.kv.echo({})]) {
         const failure = await call().catch((error) => error);
         expect(failure, failure.message).toBeInstanceOf(ConnectError);
-        expect([failure.code, failure.cause?.code]).toEqual([Code.Unavailable, "handshake-failed"]);
-        expect(failure.cause.message).toMatch(/TLS handshake with the plugin ended: .*(bad certificate|unknown ca)/);
-        expect(failure.cause.hint).toContain("refuses our certificate");
+        expectRefused(failure.cause);
+        expect(failure.code).toBe(Code.Unavailable);
       }
-      expect(await failureOf(hosted.client.ping())).toMatchObject({ code: "handshake-failed" });
+      expectRefused(await failureOf(hosted.client.ping()));
     });
   });
 
@@ -276,4 +276,12 @@ function recordFile(bench: Bench): string {
   if (!existsSync(path)) writeFileSync(path, "");
   chmodSync(path, 0o666);
   return path;
+}
+
+/** The plugin's alert may get lost with the connection: it closes it with our first call unread. */
+function expectRefused(failure: PluginError): void {
+  expect(failure.hint).toContain("refuses our certificate");
+  if (failure.code === "connection-lost") return;
+  expect(failure.code).toBe("handshake-failed");
+  expect(failure.message).toMatch(/TLS handshake with the plugin ended: .*(bad certificate|unknown ca)/);
 }

@@ -146,6 +146,7 @@ export const spareKind: RunnerKind = {
 /** Has a supervisor made that fits before it starts. */
 class SpareRunner extends SshRunner {
   readonly #options: PluginOptions & { pool: ConnectionPool; destination: Destination };
+  #starting: Promise<void> | undefined;
 
   constructor(options: PluginOptions & ForwardOptions & { pool: ConnectionPool; destination: Destination }) {
     super(options);
@@ -153,6 +154,15 @@ class SpareRunner extends SshRunner {
   }
 
   override async start(signal?: AbortSignal): Promise<void> {
+    if (this.#starting) {
+      await this.#starting.catch(() => {});
+      return super.start(signal);
+    }
+    this.#starting = this.#startOnSpare(signal);
+    return this.#starting;
+  }
+
+  async #startOnSpare(signal: AbortSignal | undefined): Promise<void> {
     const { pool, destination } = this.#options;
     await using lease = await pool.lease(destination);
     const spares = SpareSupervisors.of(lease.connection);

@@ -16,7 +16,7 @@ export const serverKinds: readonly ServerKind[] = [
   {
     name: "openssh",
     available: hasOpenSsh(),
-    start: (restrictions = {}) => startOpenSsh({ options: configLines(restrictions) }),
+    start: (restrictions = {}) => startOpenSsh({ options: configLines(restrictions), rcFiles: true }),
   },
 ];
 

@@ -19,6 +19,8 @@ export interface OpenSshOptions {
   user?: string;
   /** What the account shall be like for this sshd; needs nss_wrapper. @default as it is on this machine */
   account?: Account;
+  /** Whether sessions find the account's rc files. @default only those of an `account` or another `user` */
+  rcFiles?: boolean;
   /**
    * A network of its own, where each port is free: where it listens there, and what starts a command in it.
    * @default the loopback of this machine
@@ -67,11 +69,11 @@ export async function startOpenSsh(options: OpenSshOptions = {}): Promise<TestSe
 
 async function writeConfig(
   files: ServerFiles,
-  { options = [], logLevel = "VERBOSE", user, account }: OpenSshOptions,
+  { options = [], logLevel = "VERBOSE", user, account, rcFiles = Boolean(user ?? account) }: OpenSshOptions,
 ): Promise<string> {
   const config = [
     ...options,
-    ...(user === undefined && account === undefined ? [NO_RC_FILES] : []),
+    ...(rcFiles ? [] : [NO_RC_FILES]),
     `Port ${files.port}`,
     `ListenAddress ${files.host}`,
     `HostKey ${files.hostKeyFile}`,

@@ -65,8 +65,10 @@ describe.skipIf(!hasGo())("hosts in Go, unchanged: the same with the plugin on a
     expect(far.stdout, far.stderr).toBe(near.stdout);
     expect(far.code).toBe(0);
     expect(far.stderr).toMatch(/go-plugin-ssh\.shim/);
+    // The rest of the log is the plugin's: yamux complains of its own end now and then, here as well as there.
+    expect(far.stderr).not.toMatch(/\[(WARN|ERROR)\].*go-plugin-ssh\.shim/);
     // Over net/rpc go-plugin's own `Quit` may lose the race against the plugin's end, here as well as there.
-    if (hostName !== "netrpchost") expect(far.stderr).not.toMatch(/\[(WARN|ERROR)\]|failed to exit gracefully/);
+    if (hostName !== "netrpchost") expect(far.stderr).not.toContain("failed to exit gracefully");
     expect(readdirSync(tmp).filter((name) => name.startsWith("gps-"))).toEqual([]);
   });
 });

@@ -7,9 +7,11 @@ const DEPTH = 5;
 
 /**
  * A provider of Terraform's on this machine: what GO_PLUGIN_SSH_TEST_PROVIDER names, or the first one in the
- * directories where Terraform looks for mirrors; `undefined` if there is none.
+ * directories where Terraform looks for mirrors, or in one below `/opt`; `undefined` if there is none.
+ *
+ * @param type only one of this type, as in the name of its program. @default any
  */
-export function findProvider(): string | undefined {
+export function findProvider(type = ""): string | undefined {
   const named = process.env.GO_PLUGIN_SSH_TEST_PROVIDER;
   if (named) return named;
   const home = homedir();
@@ -19,22 +21,22 @@ export function findProvider(): string | undefined {
     join(home, ".local/share/terraform/plugins"),
     "/usr/local/share/terraform/plugins",
     "/usr/share/terraform/plugins",
-    "/opt/tf-plugins",
+    ...list("/opt").map(({ name }) => join("/opt", name)),
   ];
   for (const place of places) {
-    const found = place === "" ? undefined : search(place, DEPTH);
+    const found = place === "" ? undefined : search(place, `terraform-provider-${type}`, DEPTH);
     if (found) return found;
   }
   return undefined;
 }
 
-function search(directory: string, depth: number): string | undefined {
+function search(directory: string, beginning: string, depth: number): string | undefined {
   const entries = list(directory);
-  const program = entries.find((entry) => !entry.isDirectory() && entry.name.startsWith("terraform-provider-"));
+  const program = entries.find((entry) => !entry.isDirectory() && entry.name.startsWith(beginning));
   if (program) return join(directory, program.name);
   if (depth === 0) return undefined;
   for (const { name } of entries.filter((entry) => entry.isDirectory())) {
-    const found = search(join(directory, name), depth - 1);
+    const found = search(join(directory, name), beginning, depth - 1);
     if (found) return found;
   }
   return undefined;
