@@ -8,7 +8,7 @@ import { startEmbedded } from "../servers/embedded.ts";
 import { startOpenSsh } from "../servers/openssh.ts";
 import type { TestServer } from "../servers/server.ts";
 import { AWS } from "../shim/terraform.ts";
-import { CROWDSEC, hasTier, TEST_LOGIN } from "../tiers/tiers.ts";
+import { CROWDSEC, has, hasTier, TEST_LOGIN } from "../tiers/tiers.ts";
 import { built } from "../tools/built.ts";
 import { eventually } from "../tools/eventually.ts";
 import { findProvider } from "../tools/find-provider.ts";
@@ -60,17 +60,21 @@ async function shell(line: string): Promise<string> {
 }
 
 describe("docs/shim.md", () => {
-  test.skipIf(!hasTier("terraform"))("Terraform's steps work as they stand", { timeout: LIMIT_MS }, async () => {
-    const [install, config, plan] = section("Terraform and OpenTofu");
-    const provider = findProvider() ?? "";
-    const printed = await shell(install?.text.replace("/opt/terraform-provider-aws", provider) ?? "");
-    // What the page shows is what the command has printed.
-    const told = config?.text.replace("/home/you/tf", join(user.home, "tf")) ?? "";
-    expect(printed.replace(/^ {2}/gm, "")).toContain(told.trim());
-    writeFileSync(join(user.home, ".terraformrc"), told);
-    writeFileSync(join(work, "main.tf"), AWS.configuration);
-    expect(await shell(plan?.text ?? "")).toMatch(/data\.aws_iam_policy_document\.read: Read complete/);
-  });
+  test.skipIf(!has("terraform") || !findProvider("aws"))(
+    "Terraform's steps work as they stand",
+    { timeout: LIMIT_MS },
+    async () => {
+      const [install, config, plan] = section("Terraform and OpenTofu");
+      const provider = findProvider("aws") ?? "";
+      const printed = await shell(install?.text.replace("/opt/terraform-provider-aws", provider) ?? "");
+      // What the page shows is what the command has printed.
+      const told = config?.text.replace("/home/you/tf", join(user.home, "tf")) ?? "";
+      expect(printed.replace(/^ {2}/gm, "")).toContain(told.trim());
+      writeFileSync(join(user.home, ".terraformrc"), told);
+      writeFileSync(join(work, "main.tf"), AWS.configuration);
+      expect(await shell(plan?.text ?? "")).toMatch(/data\.aws_iam_policy_document\.read: Read complete/);
+    },
+  );
 
   test.skipIf(!hasGo())(
     "the steps for a host built on go-plugin work as they stand",

@@ -80,6 +80,22 @@ describe.skipIf(!available)("while Terraform applies", { timeout: LIMIT_MS }, ()
   });
 });
 
+describe.skipIf(!available)("a provider behind the shim", { timeout: LIMIT_MS }, () => {
+  test("has the same schema as here, and makes the same", async () => {
+    await using bench = await openSlumber(built(), { seconds: 0 });
+    for (const words of [
+      ["providers", "schema", "-json"],
+      ["apply", "-input=false", "-auto-approve"],
+    ]) {
+      // In this order, since the other login cannot write to what we have made.
+      const far = await bench.terraform.run("far", words);
+      const near = await bench.terraform.run("near", words);
+      expect(far.code, far.stderr).toBe(0);
+      expect(told(far)).toEqual(told(near));
+    }
+  });
+});
+
 describe.skipIf(!available)("eight configurations of one provider", { timeout: LIMIT_MS }, () => {
   test("run side by side through eight shims, each with its own", async () => {
     await using bench = await openSlumber(built(), { seconds: 0, providers: 8 });
@@ -94,6 +110,7 @@ describe.skipIf(!available)("eight configurations of one provider", { timeout: L
 
 /** What Terraform has said, without what differs from one directory to the next. */
 function told({ stdout, stderr }: Ended): string[] {
-  const lines = `${stdout}${stderr}`.replace(/\/tmp\/\S+/g, "…").split("\n");
+  const text = `${stdout}${stderr}`.replace(/\/tmp\/\S+/g, "…").replace(/after \d+s/g, "after a while");
+  const lines = text.split("\n");
   return lines.filter((line) => line.trim() !== "").sort();
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TERRAFORM } from "../tiers/tiers.ts";
 import { type Ended, type Running, start } from "../tools/run-node.ts";
 
 /** A provider's whole schema is 13 MB, and a busy machine takes a while to compute it. */
@@ -99,7 +100,7 @@ export class TerraformBench implements Disposable {
       TF_IN_AUTOMATION: "1",
     };
     const options = { env, cwd: work, timeoutMs: TIMEOUT_MS, apart: true };
-    return start("terraform", [...words, ...colour(words)], options);
+    return start(TERRAFORM ?? "terraform", [...words, ...colour(words)], options);
   }
 
   [Symbol.dispose](): void {

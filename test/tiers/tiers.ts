@@ -1,11 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findNssWrapper } from "../servers/account.ts";
 import { hasAsyncSsh } from "../servers/asyncssh.ts";
 import { builtDropbear, installedDropbear } from "../servers/dropbear.ts";
-import { findProvider } from "../tools/find-provider.ts";
 import { findPython } from "../tools/python.ts";
 
 /** A part of the tests that needs something of the machine. */
@@ -45,6 +44,11 @@ export const CROWDSEC =
 export const SOFTHSM = ["/usr/lib/softhsm", "/usr/local/lib/softhsm", "/usr/lib64/softhsm", "/usr/lib64/pkcs11"]
   .map((directory) => join(directory, "libsofthsm2.so"))
   .find((path) => existsSync(path));
+
+/** Terraform, or OpenTofu in its place: installed, or built by `test/hosts/build-tofu.sh`. */
+export const TERRAFORM =
+  ["terraform", "tofu"].find(has) ??
+  [fileURLToPath(new URL("../../.cache/tofu/tofu", import.meta.url))].find((path) => existsSync(path));
 
 /** Every tier, in the order of what it takes to have it. */
 export const TIERS: readonly Tier[] = [
@@ -159,10 +163,9 @@ export const TIERS: readonly Tier[] = [
   },
   {
     name: "terraform",
-    what: "Terraform itself, with a provider behind the shim",
-    available: has("terraform") && has("sshd") && basename(findProvider() ?? "").startsWith("terraform-provider-aws"),
-    install:
-      "install Terraform 1.x and put hashicorp/aws into a mirror, or name its file in GO_PLUGIN_SSH_TEST_PROVIDER",
+    what: "Terraform or OpenTofu itself, with a provider behind the shim",
+    available: TERRAFORM !== undefined && has("sshd") && has("go"),
+    install: "install Terraform or OpenTofu, or run test/hosts/build-tofu.sh; and openssh-server, Go",
   },
   {
     name: "netns",
