@@ -17,13 +17,17 @@ import { ASK } from "./control-protocol.ts";
 import { MuxProxy } from "./mux-proxy.ts";
 import type { Master } from "./openssh-connection.ts";
 import { Prompts } from "./prompts.ts";
-import { goesThroughHops, type ServedWay, serveWay } from "./served-way.ts";
+import { isServed, type ServedWay, serveWay } from "./served-way.ts";
 import { mayAsk, sshArguments } from "./ssh-arguments.ts";
 import { lostError, startError } from "./ssh-errors.ts";
 import { SshLog } from "./ssh-log.ts";
 import type { SystemSsh } from "./system-ssh.ts";
 
 const CONNECT_TIMEOUT_MS = 30_000;
+/** A master that is logged in answers at once. */
+const ANSWER_MS = 10_000;
+/** How long the last words may take once it has ended. */
+const LAST_WORDS_MS = 500;
 /** How long a polite goodbye may take. */
 const GOODBYE_MS = 1_000;
 
@@ -93,7 +97,7 @@ class OwnMaster {
     try {
       const asks = mayAsk(this.#settings.options);
       if (asks) await this.#prompts.listen(this.#path("a"));
-      if (goesThroughHops(this.#settings)) this.#way = await this.#openWay();
+      if (isServed(this.#settings)) this.#way = await this.#openWay();
       const args = sshArguments(this.#settings, ssh, this.#way?.command);
       this.#spawn(args, asks ? askpassEnvironment(this.#path("a")) : {});
       await this.#outcome.promise;
@@ -122,7 +126,7 @@ class OwnMaster {
     await removePrivateDirectory(this.#directory);
   }
 
-  /** The way through jump hosts. The deadline, which may pass meanwhile, ends it too. */
+  /** The way through jump hosts or a command. The deadline, which may pass meanwhile, ends it too. */
   #openWay(): Promise<ServedWay> {
     const errand: Errand = {
       towards: [...(this.#errand?.towards ?? []), this.#settings.target],
@@ -167,13 +171,20 @@ class OwnMaster {
       child.once("error", end);
       // Not at `exit`: what it said last may still be on its way.
       child.once("close", () => end(undefined));
+      // Somebody that it started may hold the other end for as long as he likes.
+      child.once("exit", () => {
+        const late = setTimeout(() => child.stderr.destroy(), LAST_WORDS_MS);
+        child.once("close", () => clearTimeout(late));
+      });
     });
   }
 
   async #join(): Promise<Master> {
     const path = this.#path("m");
-    const failed = (cause: unknown) => startError(this.#log as SshLog, this.#settings, cause);
-    const proxy = await MuxProxy.open(path).catch((cause) => Promise.reject(failed(cause)));
+    const limits = { signal: this.#over, timeoutMs: ANSWER_MS };
+    const proxy = await MuxProxy.open(path, limits).catch((cause) => {
+      throw this.#over.aborted ? cause : startError(this.#log as SshLog, this.#settings, cause);
+    });
     const control = new ControlClient(path);
     this.#proxy = proxy;
     this.#control = control;
