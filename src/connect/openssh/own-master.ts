@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +11,7 @@ import { PausableTimer } from "../pausable-timer.ts";
 import type { Settings } from "../settings.ts";
 import { connectTimeout, type Step } from "../ssh2-errors.ts";
 import type { Errand, OpenHop } from "../way/errand.ts";
+import { askpassEnvironment } from "./askpass-environment.ts";
 import { ControlClient } from "./control-client.ts";
 import { ASK } from "./control-protocol.ts";
 import { MuxProxy } from "./mux-proxy.ts";
@@ -32,7 +32,6 @@ const LAST_WORDS_MS = 500;
 const GOODBYE_MS = 1_000;
 
 const PROGRAM = fileURLToPath(new URL("./master.sh", import.meta.url));
-const ASKPASS = fileURLToPath(new URL("./askpass.sh", import.meta.url));
 
 /**
  * Starts an `ssh` of our own, which logs in and waits for our channels. It ends with us, however we end.
@@ -226,25 +225,6 @@ class OwnMaster {
   #path(name: string): string {
     return join(this.#directory, name);
   }
-}
-
-/** Lets `ssh` ask us, and nobody else. */
-function askpassEnvironment(path: string): Record<string, string> {
-  try {
-    accessSync(ASKPASS, constants.X_OK);
-  } catch (cause) {
-    throw new PluginError("unsupported", `\`ssh\` cannot ask anything, because ${ASKPASS} may not be executed.`, {
-      hint: "Make it executable, or leave the callbacks out.",
-      cause,
-    });
-  }
-  return {
-    SSH_ASKPASS: ASKPASS,
-    SSH_ASKPASS_REQUIRE: "force",
-    DISPLAY: process.env.DISPLAY ?? ":0",
-    GO_PLUGIN_SSH_PROMPTS: path,
-    GO_PLUGIN_SSH_NODE: process.execPath,
-  };
 }
 
 /** Ends the program and the `ssh` that it holds, whatever they are at. */

@@ -53,7 +53,13 @@ export async function serveWay(
     throw failure;
   }
   const command = [process.execPath, BRIDGE, path].map(quoted).join(" ");
-  return { command, hold: way.hold, explain: way.explain, close, ...(way.broken && { broken: way.broken }) };
+  return {
+    command,
+    hold: (keepAlive) => way.hold(keepAlive),
+    explain: (failure) => way.explain(failure),
+    close,
+    ...(way.broken && { broken: way.broken }),
+  };
 }
 
 function listen(path: string, way: Way): Promise<Server> {
