@@ -227,6 +227,25 @@ describe.skipIf(!hasTier("openssh"))("the system's ssh fails", () => {
     }
   });
 
+  test("where ssh is older than 7.6, which it is asked about once", async () => {
+    await using scratch = await Scratch.make();
+    await scratch.mkdir("bin");
+    const asked = scratch.path("asked");
+    await scratch.put("bin/ssh", `#!/bin/sh\necho "$*" >>${asked}\necho OpenSSH_7.5p1, a test >&2\n`, 0o700);
+    const before = process.env.PATH;
+    process.env.PATH = scratch.path("bin");
+    try {
+      for (let count = 0; count < 2; count += 1) {
+        const failure = await failureAt(9);
+        expect(failure.code).toBe("unsupported");
+        expect(failure.message).toContain("not OpenSSH 7.6 or later");
+      }
+      expect(await readFile(asked, "utf8")).toBe("-V\n");
+    } finally {
+      process.env.PATH = before;
+    }
+  });
+
   test("where the server hangs in the middle, after connectTimeoutMs", async () => {
     await using server = await startEmbedded({ hangAt: "auth" });
     const failure = await rejectionOf(
