@@ -89,7 +89,8 @@ export function mayAsk({ batchMode, passphrase, password, keyboardInteractive, c
 
 /** The first that is named counts, and of the two keywords the one that comes first: `none` is for both. */
 function proxy({ proxyJump, proxyCommand }: ConnectOptions, instead: string | undefined): string[] {
-  if (instead !== undefined) return [`ProxyCommand=${instead}`];
+  // What stands in for the way is a stream, whatever the configuration's own command would have passed.
+  if (instead !== undefined) return [`ProxyCommand=${instead}`, "ProxyUseFdpass=no"];
   if (isGiven(proxyJump)) return [`ProxyJump=${proxyJump}`];
   if (isGiven(proxyCommand)) return [`ProxyCommand=${proxyCommand}`];
   return proxyJump === undefined && proxyCommand === undefined ? [] : ["ProxyCommand=none"];

@@ -101,6 +101,14 @@ describe.skipIf(!hasTier("openssh"))("what the system's ssh makes of it", () => 
     }
   });
 
+  test("what stands in for a way passes no descriptor, although the configuration's command would", async () => {
+    await using scratch = await Scratch.make();
+    const configFile = await scratch.put("config", "Host *\n  ProxyUseFdpass yes\n  ProxyJump bastion\n");
+    const settings = await resolveSettings("ann@box.example", { configFile, backend: "openssh" });
+    const said = sshSays(sshArguments(settings, await findSystemSsh(), "bridge"));
+    expect([said?.get("proxycommand"), said?.get("proxyusefdpass")]).toEqual([["bridge"], ["no"]]);
+  });
+
   test("a percent sign in a path is one, with tokens and without", async () => {
     await using scratch = await Scratch.make();
     const said = await would(scratch, "", { globalKnownHostsFile: "/a%b", identityFile: "/k%k" });
