@@ -130,7 +130,7 @@ export interface ConnectOptions {
   confirmHostKey?: (question: HostKeyPrompt) => Promise<boolean> | boolean;
   /** The name to look up in the known_hosts files instead of the host's. */
   hostKeyAlias?: string;
-  /** The only keys to trust, as `ssh-keygen -l` prints them: `SHA256:…`. No file is asked then. */
+  /** The only keys to trust, as `ssh-keygen -l` prints them: `SHA256:…`. A file can only revoke one of them then. */
   hostKeyFingerprints?: readonly string[];
   /** From the first packet to the end of authentication, without the time that callbacks take. 0: no limit. @default 30_000 */
   connectTimeoutMs?: number;

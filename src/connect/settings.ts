@@ -11,6 +11,8 @@ export interface Settings {
   readonly options: ConnectOptions;
   /** What the configuration asks for and `ssh2` cannot do, a phrase each; the system's `ssh` is needed for these. */
   readonly needsOpenSsh: readonly string[];
+  /** Whether `identityFile` is what the configuration says, which the system's `ssh` reads by itself. */
+  readonly hasConfiguredKeys?: boolean;
   /** Whether it must be a connection of its own, although the user may have a master that could be joined. */
   readonly isApart?: boolean;
 }

@@ -130,7 +130,7 @@ export const KEYWORDS: readonly Keyword[] = [
   { name: "CASignatureAlgorithms", treatment: "nothing", note: "the system's `ssh` heeds it" },
   { name: "ControlMaster", treatment: "nothing", note: "the system's `ssh` heeds it" },
   { name: "ControlPath", treatment: "nothing", note: "the system's `ssh` heeds it" },
-  { name: "ControlPersist", treatment: "nothing", note: "the system's `ssh` heeds it" },
+  { name: "ControlPersist", treatment: "nothing", note: "an `ssh` of ours ends with us" },
 
   {
     name: "BindInterface",
@@ -152,7 +152,7 @@ export const KEYWORDS: readonly Keyword[] = [
   { name: "RekeyLimit", treatment: "said", bySsh: true, note: "new keys are made when the server asks for them" },
   { name: "RemoteCommand", treatment: "said", note: "the plugin's own command runs instead" },
   { name: "RequiredRSASize", treatment: "said", bySsh: true, note: "short RSA keys are not refused" },
-  { name: "VerifyHostKeyDNS", treatment: "said", bySsh: true, note: "known_hosts files decide, not the DNS" },
+  { name: "VerifyHostKeyDNS", treatment: "said", note: "known_hosts files decide, not the DNS" },
 
   { name: "ClearAllForwardings", treatment: "nothing", note: "" },
   { name: "DynamicForward", treatment: "nothing", note: "a plugin's addresses are forwarded as it needs them" },

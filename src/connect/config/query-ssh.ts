@@ -1,6 +1,7 @@
 import { PluginError } from "../../contract/errors.ts";
 import { type ConfigValues, parseAnswer } from "./config-values.ts";
 import { runSsh, type SshRun } from "./run-ssh.ts";
+import { sshVersion } from "./ssh-version.ts";
 
 /**
  * What the installed `ssh` would do, by its own word (`ssh -G`): every keyword with its values, defaults too. It reads
@@ -20,19 +21,10 @@ export async function querySsh(args: readonly string[], signal?: AbortSignal): P
   return parseAnswer(run.output);
 }
 
-let asked: { path: string | undefined; answer: Promise<boolean> } | undefined;
-
 /** Whether OpenSSH's `ssh` is on the PATH, which is asked for once: others do not know `-G`, and would connect. */
-export function hasOpenSsh(): Promise<boolean> {
-  const path = process.env.PATH;
-  if (asked?.path !== path) {
-    const now = { path, answer: runSsh(["-V"]).then((run) => /OpenSSH/.test(`${run?.output}${run?.said}`)) };
-    asked = now;
-    now.answer.catch(() => {
-      if (asked === now) asked = undefined;
-    });
-  }
-  return (asked as { answer: Promise<boolean> }).answer;
+export async function hasOpenSsh(): Promise<boolean> {
+  const run = await sshVersion();
+  return /OpenSSH/.test(`${run?.output}${run?.said}`);
 }
 
 function refusal({ said, ended }: SshRun): PluginError {

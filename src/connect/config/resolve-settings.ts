@@ -60,7 +60,13 @@ export async function resolve(
   const needs = await openSshNeeds(configuration, target, merged, signal);
   // Where there is no `ssh`, what ssh2 can do may be enough.
   const isInVain = needs.length > 0 && given.backend !== "openssh" && !(await hasOpenSsh());
-  const settings = { alias: parts.host, target, options: merged, needsOpenSsh: isInVain ? [] : needs };
+  const settings: Settings = {
+    alias: parts.host,
+    target,
+    options: merged,
+    needsOpenSsh: isInVain ? [] : needs,
+    ...(configured.identityFile && { hasConfiguredKeys: true }),
+  };
   const without = isInVain
     ? [`No OpenSSH is on the PATH, so ${parts.host} is connected to without ${needs.join(", ")}.`]
     : [];

@@ -5,10 +5,14 @@ import type { Duplex } from "node:stream";
 import { type Address, formatAddress } from "../../contract/address.ts";
 import type { Listener } from "../../contract/connection.ts";
 import { PluginError } from "../../contract/errors.ts";
+import { within } from "../../lifetime/deadline.ts";
 import { listenError } from "../ssh2-errors.ts";
 import type { ControlClient } from "./control-client.ts";
 import { ANSWER, ASK, FORWARD_REMOTE, UNIX_PORT } from "./control-protocol.ts";
 import type { Part } from "./wire.ts";
+
+/** How long a master may take to stop listening. */
+const WITHDRAW_MS = 1_000;
 
 type OnStream = (stream: Duplex) => void;
 
@@ -17,7 +21,8 @@ export class MuxListeners {
   readonly #control: ControlClient;
   readonly #directory: string;
   readonly #paths = new Set<string>();
-  readonly #servers = new Set<Server>();
+  /** Who meets the master for each listener, and how the master knows it. */
+  readonly #servers = new Map<Server, Part[]>();
   #count = 0;
 
   /** @param directory a private one of this machine, for sockets */
@@ -37,7 +42,7 @@ export class MuxListeners {
     if (at.network === "unix") this.#paths.add(where);
     const meeting = join(this.#directory, `l${this.#count++}`);
     const server = await listenHere(meeting, onStream);
-    this.#servers.add(server);
+    this.#servers.set(server, forward(at, meeting));
     const undo = async () => {
       this.#paths.delete(where);
       this.#servers.delete(server);
@@ -56,8 +61,14 @@ export class MuxListeners {
 
   /** Takes nobody any more; the connection is over. */
   close(): void {
-    for (const server of this.#servers) server.close();
+    for (const server of this.#servers.keys()) server.close();
+  }
+
+  /** Has the box stop listening for us, as far as the master answers. For one that goes on without us. Never rejects. */
+  async withdraw(): Promise<void> {
+    const asked = [...this.#servers.values()].map((what) => this.#control.ask(ASK.closeForward, ...what));
     this.#servers.clear();
+    await within({ timeoutMs: WITHDRAW_MS }, () => Promise.allSettled(asked)).catch(() => {});
   }
 
   async #ask(at: Address, meeting: string): Promise<Address> {

@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { within } from "../../lifetime/deadline.ts";
+import { type Limits, within } from "../../lifetime/deadline.ts";
 import { later } from "../../lifetime/later.ts";
 import { ANSWER, ASK, MESSAGE, MUX_VERSION } from "./control-protocol.ts";
 import { Frames } from "./frames.ts";
@@ -59,13 +59,21 @@ export class MuxProxy implements Carrier {
     });
   }
 
-  /** Connects to the master that listens at `path`. Rejects with a plain error if none does. */
-  static async open(path: string): Promise<MuxProxy> {
+  /**
+   * Connects to the master that listens at `path`. Rejects with a plain error if none does, and as `within` does if it
+   * has not answered by the end of `limits`; the socket is closed then.
+   */
+  static async open(path: string, limits: Limits): Promise<MuxProxy> {
     const proxy = new MuxProxy(connect(path));
     proxy.#socket.write(message(ASK.hello, MUX_VERSION));
     proxy.#socket.write(message(ASK.proxy, 0));
-    await proxy.#ready.promise;
-    return proxy;
+    try {
+      await within(limits, () => proxy.#ready.promise);
+      return proxy;
+    } catch (failure) {
+      proxy.destroy();
+      throw failure;
+    }
   }
 
   /** Asks the server for a channel. Rejects with the server's reason as `reason`, as ssh2 does. */

@@ -4,6 +4,7 @@ import type { Errand, OpenHop } from "../way/errand.ts";
 import { OpenSshConnection } from "./openssh-connection.ts";
 import { startOwnMaster } from "./own-master.ts";
 import { findSystemSsh } from "./system-ssh.ts";
+import { trustedPins } from "./trusted-pins.ts";
 import { joinUserMaster } from "./user-master.ts";
 
 /**
@@ -14,7 +15,7 @@ import { joinUserMaster } from "./user-master.ts";
  * @throws {PluginError} `unsupported` where no `ssh` can be used, and what connecting over `ssh2` throws
  */
 export async function openOpenSsh(
-  settings: Settings,
+  asked: Settings,
   openHop: OpenHop,
   signal?: AbortSignal,
   errand?: Errand,
@@ -23,6 +24,7 @@ export async function openOpenSsh(
     { signal },
     async (over) => {
       const ssh = await findSystemSsh();
+      const settings = await trustedPins(asked, over);
       const joined = settings.isApart ? undefined : await joinUserMaster(settings, ssh, over);
       const master = joined ?? (await startOwnMaster(settings, ssh, openHop, over, errand));
       return new OpenSshConnection(master, settings.target);

@@ -99,12 +99,17 @@ export class OpenSshConnection implements OwnedConnection {
 
   close(): Promise<void> {
     this.#lose(new PluginError("closed", `The connection to ${this.name} was closed.`));
-    this.#closing ??= this.#master.close();
+    this.#closing ??= this.#end();
     return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #end(): Promise<void> {
+    if (this.isJoined) await this.#listeners.withdraw();
+    await this.#master.close();
   }
 
   async #exec(command: string): Promise<ExecChannel> {

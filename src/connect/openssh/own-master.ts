@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,23 +11,27 @@ import { PausableTimer } from "../pausable-timer.ts";
 import type { Settings } from "../settings.ts";
 import { connectTimeout, type Step } from "../ssh2-errors.ts";
 import type { Errand, OpenHop } from "../way/errand.ts";
+import { askpassEnvironment } from "./askpass-environment.ts";
 import { ControlClient } from "./control-client.ts";
 import { ASK } from "./control-protocol.ts";
 import { MuxProxy } from "./mux-proxy.ts";
 import type { Master } from "./openssh-connection.ts";
 import { Prompts } from "./prompts.ts";
-import { goesThroughHops, type ServedWay, serveWay } from "./served-way.ts";
+import { isServed, type ServedWay, serveWay } from "./served-way.ts";
 import { mayAsk, sshArguments } from "./ssh-arguments.ts";
 import { lostError, startError } from "./ssh-errors.ts";
 import { SshLog } from "./ssh-log.ts";
 import type { SystemSsh } from "./system-ssh.ts";
 
 const CONNECT_TIMEOUT_MS = 30_000;
+/** A master that is logged in answers at once. */
+const ANSWER_MS = 10_000;
+/** How long the last words may take once it has ended. */
+const LAST_WORDS_MS = 500;
 /** How long a polite goodbye may take. */
 const GOODBYE_MS = 1_000;
 
 const PROGRAM = fileURLToPath(new URL("./master.sh", import.meta.url));
-const ASKPASS = fileURLToPath(new URL("./askpass.sh", import.meta.url));
 
 /**
  * Starts an `ssh` of our own, which logs in and waits for our channels. It ends with us, however we end.
@@ -93,7 +96,7 @@ class OwnMaster {
     try {
       const asks = mayAsk(this.#settings.options);
       if (asks) await this.#prompts.listen(this.#path("a"));
-      if (goesThroughHops(this.#settings)) this.#way = await this.#openWay();
+      if (isServed(this.#settings)) this.#way = await this.#openWay();
       const args = sshArguments(this.#settings, ssh, this.#way?.command);
       this.#spawn(args, asks ? askpassEnvironment(this.#path("a")) : {});
       await this.#outcome.promise;
@@ -122,7 +125,7 @@ class OwnMaster {
     await removePrivateDirectory(this.#directory);
   }
 
-  /** The way through jump hosts. The deadline, which may pass meanwhile, ends it too. */
+  /** The way through jump hosts or a command. The deadline, which may pass meanwhile, ends it too. */
   #openWay(): Promise<ServedWay> {
     const errand: Errand = {
       towards: [...(this.#errand?.towards ?? []), this.#settings.target],
@@ -167,13 +170,20 @@ class OwnMaster {
       child.once("error", end);
       // Not at `exit`: what it said last may still be on its way.
       child.once("close", () => end(undefined));
+      // Somebody that it started may hold the other end for as long as he likes.
+      child.once("exit", () => {
+        const late = setTimeout(() => child.stderr.destroy(), LAST_WORDS_MS);
+        child.once("close", () => clearTimeout(late));
+      });
     });
   }
 
   async #join(): Promise<Master> {
     const path = this.#path("m");
-    const failed = (cause: unknown) => startError(this.#log as SshLog, this.#settings, cause);
-    const proxy = await MuxProxy.open(path).catch((cause) => Promise.reject(failed(cause)));
+    const limits = { signal: this.#over, timeoutMs: ANSWER_MS };
+    const proxy = await MuxProxy.open(path, limits).catch((cause) => {
+      throw this.#over.aborted ? cause : startError(this.#log as SshLog, this.#settings, cause);
+    });
     const control = new ControlClient(path);
     this.#proxy = proxy;
     this.#control = control;
@@ -215,25 +225,6 @@ class OwnMaster {
   #path(name: string): string {
     return join(this.#directory, name);
   }
-}
-
-/** Lets `ssh` ask us, and nobody else. */
-function askpassEnvironment(path: string): Record<string, string> {
-  try {
-    accessSync(ASKPASS, constants.X_OK);
-  } catch (cause) {
-    throw new PluginError("unsupported", `\`ssh\` cannot ask anything, because ${ASKPASS} may not be executed.`, {
-      hint: "Make it executable, or leave the callbacks out.",
-      cause,
-    });
-  }
-  return {
-    SSH_ASKPASS: ASKPASS,
-    SSH_ASKPASS_REQUIRE: "force",
-    DISPLAY: process.env.DISPLAY ?? ":0",
-    GO_PLUGIN_SSH_PROMPTS: path,
-    GO_PLUGIN_SSH_NODE: process.execPath,
-  };
 }
 
 /** Ends the program and the `ssh` that it holds, whatever they are at. */

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import createDebug from "debug";
 import { PluginError } from "../../contract/errors.ts";
+import { harmless } from "../../lifetime/tail.ts";
 import type { AskPerson } from "../ask-person.ts";
 import type { HostKeyPrompt } from "../connect-options.ts";
 import type { Settings } from "../settings.ts";
@@ -72,16 +73,25 @@ export class Prompts {
       const { text, kind } = JSON.parse(line) as { text: string; kind: string };
       // A notice, "touch your key" for example, is shown until `ssh` takes it away.
       if (kind === "none") {
-        this.#settings.options.onNotice?.(text.trim());
+        this.#show(text.trim());
         return;
       }
       const answer = await this.#question(text);
-      debug("%s %s", answer === undefined ? "not answered:" : "answered:", text.trim());
+      debug("%s %s", answer === undefined ? "not answered:" : "answered:", harmless(text.trim()));
       socket.end(answer === undefined ? "" : JSON.stringify(answer));
     } catch (failure) {
       this.failure ??= failure ?? new PluginError("aborted", "A callback gave up.");
       socket.destroy();
       this.#onFailure();
+    }
+  }
+
+  /** What the callback throws is its own affair, as with every notice. */
+  #show(notice: string): void {
+    try {
+      this.#settings.options.onNotice?.(notice);
+    } catch (failure) {
+      debug("onNotice threw: %s", failure);
     }
   }
 

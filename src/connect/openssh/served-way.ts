@@ -5,6 +5,7 @@ import { join } from "../../lifetime/join.ts";
 import type { Settings } from "../settings.ts";
 import type { Errand, OpenHop } from "../way/errand.ts";
 import { openWay } from "../way/open-way.ts";
+import { isGiven } from "../way/parse-hops.ts";
 import type { Way } from "../way/way.ts";
 
 const BRIDGE = fileURLToPath(new URL("./bridge.mjs", import.meta.url));
@@ -17,17 +18,18 @@ export interface ServedWay extends Pick<Way, "broken" | "hold" | "explain"> {
   close(): Promise<void>;
 }
 
-/** Whether the settings name jump hosts. `ssh` runs a proxy command by itself. */
-export function goesThroughHops({ options: { proxyJump = "" } }: Settings): boolean {
-  return proxyJump !== "" && proxyJump.toLowerCase() !== "none";
+/** Whether the settings name jump hosts or a proxy command. One that passes a descriptor is run by `ssh` itself. */
+export function isServed({ options: { proxyJump, proxyCommand }, needsOpenSsh }: Settings): boolean {
+  return isGiven(proxyJump) || (isGiven(proxyCommand) && !needsOpenSsh.includes("ProxyUseFdpass"));
 }
 
 /**
- * Goes through the jump hosts as for `ssh2`, each by its own configuration and with its own verified host key, and lets
- * `ssh` go on from there.
+ * Goes through the jump hosts as for `ssh2`, each by its own configuration and with its own verified host key, or runs
+ * the proxy command, and lets `ssh` go on from there.
  *
  * @param path where to listen for `ssh`: one connection is taken, and no more
- * @throws {PluginError} what connecting to a hop threw
+ * @throws {PluginError} `config-error` for a command with tokens that a shell would act upon, or what connecting to a
+ *   hop threw
  */
 export async function serveWay(
   settings: Settings,
@@ -51,7 +53,13 @@ export async function serveWay(
     throw failure;
   }
   const command = [process.execPath, BRIDGE, path].map(quoted).join(" ");
-  return { command, hold: way.hold, explain: way.explain, close, ...(way.broken && { broken: way.broken }) };
+  return {
+    command,
+    hold: (keepAlive) => way.hold(keepAlive),
+    explain: (failure) => way.explain(failure),
+    close,
+    ...(way.broken && { broken: way.broken }),
+  };
 }
 
 function listen(path: string, way: Way): Promise<Server> {

@@ -1,7 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { PluginError } from "../../contract/errors.ts";
 import type { ConnectOptions } from "../connect-options.ts";
+import { offeredHostKeys } from "../host-key-algorithms.ts";
+import { expandHome } from "../identity-files.ts";
 import type { Settings } from "../settings.ts";
+import { isGiven } from "../way/parse-hops.ts";
 import type { SystemSsh } from "./system-ssh.ts";
 
 /** How often a silent server is asked where nobody says otherwise. */
@@ -24,6 +27,10 @@ const ALWAYS = [
   "UpdateHostKeys=no",
   "VisualHostKey=no",
   "EscapeChar=none",
+  // A key that the DNS vouches for would be trusted before the known_hosts files are read, although it has changed.
+  "VerifyHostKeyDNS=no",
+  // The deadline is ours, of all that leads to the box.
+  "ConnectTimeout=0",
 ];
 
 /** Options that are called the same and hold what `ssh` wants to read. */
@@ -35,7 +42,6 @@ const WORDS = {
   kexAlgorithms: "KexAlgorithms",
   macs: "MACs",
   hostKeyAlgorithms: "HostKeyAlgorithms",
-  pubkeyAcceptedAlgorithms: "PubkeyAcceptedAlgorithms",
   preferredAuthentications: "PreferredAuthentications",
   numberOfPasswordPrompts: "NumberOfPasswordPrompts",
   hostKeyAlias: "HostKeyAlias",
@@ -54,22 +60,23 @@ const SWITCHES = {
  *
  * @param proxyCommand what to connect by in place of what the settings name
  */
-export function sshArguments({ alias, target, options }: Settings, ssh: SystemSsh, proxyCommand?: string): string[] {
-  const settings = [
+export function sshArguments(settings: Settings, ssh: SystemSsh, proxyCommand?: string): string[] {
+  const { alias, target, options } = settings;
+  const said = [
     ...ALWAYS,
     ...(ssh.number >= 8.7 ? ["ForkAfterAuthentication=no"] : []),
     ...proxy(options, proxyCommand),
-    ...words(options),
-    ...keys(options),
     ...hostKeys(options, ssh),
+    ...words(options, ssh),
+    ...keys(settings),
     ...prompts(options, ssh),
     ...keepAlive(options),
     ...(options.sshOptions ?? []),
   ];
   return [
-    ...(options.configFile === undefined ? [] : ["-F", options.configFile]),
+    ...(options.configFile === undefined ? [] : ["-F", expandHome(options.configFile)]),
     ...["-p", String(target.port), "-l", target.user, "-T", "-x", "-a"],
-    ...settings.flatMap((setting) => ["-o", setting]),
+    ...said.flatMap((setting) => ["-o", setting]),
     "--",
     alias,
   ];
@@ -80,14 +87,19 @@ export function mayAsk({ batchMode, passphrase, password, keyboardInteractive, c
   return !batchMode && Boolean(passphrase || password || keyboardInteractive || confirmHostKey);
 }
 
-/** The first that is named counts, and of the two keywords the one that comes first. */
+/** The first that is named counts, and of the two keywords the one that comes first: `none` is for both. */
 function proxy({ proxyJump, proxyCommand }: ConnectOptions, instead: string | undefined): string[] {
-  if (instead !== undefined) return [`ProxyCommand=${instead}`];
-  if (proxyJump !== undefined) return [`ProxyJump=${proxyJump}`];
-  return proxyCommand === undefined ? [] : [`ProxyCommand=${proxyCommand}`];
+  // What stands in for the way is a stream, whatever the configuration's own command would have passed.
+  if (instead !== undefined) return [`ProxyCommand=${instead}`, "ProxyUseFdpass=no"];
+  if (isGiven(proxyJump)) return [`ProxyJump=${proxyJump}`];
+  if (isGiven(proxyCommand)) return [`ProxyCommand=${proxyCommand}`];
+  return proxyJump === undefined && proxyCommand === undefined ? [] : ["ProxyCommand=none"];
 }
 
-function words(options: ConnectOptions): string[] {
+function words(options: ConnectOptions, ssh: SystemSsh): string[] {
+  const { pubkeyAcceptedAlgorithms } = options;
+  const accepted = ssh.number >= 8.5 ? "PubkeyAcceptedAlgorithms" : "PubkeyAcceptedKeyTypes";
+
   const given = Object.entries(WORDS).flatMap(([name, keyword]) => {
     const value = options[name as keyof typeof WORDS];
     return value === undefined ? [] : [`${keyword}=${value}`];
@@ -96,33 +108,35 @@ function words(options: ConnectOptions): string[] {
     const value = options[name as keyof typeof SWITCHES];
     return value === undefined ? [] : [`${keyword}=${value ? "yes" : "no"}`];
   });
-  return [...given, ...switches];
+  const signatures = pubkeyAcceptedAlgorithms === undefined ? [] : [`${accepted}=${pubkeyAcceptedAlgorithms}`];
+  return [...given, ...signatures, ...switches];
 }
 
-function keys({ identityFile, identityAgent }: ConnectOptions): string[] {
-  const files = identityFile === undefined ? [] : [identityFile].flat();
-  return [
-    ...(identityAgent === undefined ? [] : [`IdentityAgent=${quoted(identityAgent)}`]),
-    ...(identityFile !== undefined && files.length === 0 ? ["IdentityFile=none"] : []),
-    ...files.map((file) => `IdentityFile=${quoted(file)}`),
-  ];
+/** IdentityFile adds up, so the files of the configuration are left to `ssh`: it would try each twice. */
+function keys({ options: { identityFile, identityAgent }, hasConfiguredKeys }: Settings): string[] {
+  const agent = identityAgent === undefined ? [] : [`IdentityAgent=${quoted(identityAgent)}`];
+  if (identityFile === undefined || hasConfiguredKeys) return agent;
+  const files = [identityFile].flat().map((file) => `IdentityFile=${quoted(file)}`);
+  return [...agent, ...(files.length === 0 ? ["IdentityFile=none"] : files)];
 }
 
 function hostKeys(options: ConnectOptions, ssh: SystemSsh): string[] {
   const { hostKeyFingerprints, userKnownHostsFile, globalKnownHostsFile, confirmHostKey } = options;
-  if (hostKeyFingerprints) return ["NoHostAuthenticationForLocalhost=no", ...pins(hostKeyFingerprints, ssh)];
+  if (hostKeyFingerprints) return ["NoHostAuthenticationForLocalhost=no", ...pins(hostKeyFingerprints, options, ssh)];
   const { strictHostKeyChecking = confirmHostKey ? "ask" : "yes" } = options;
   const cannotAsk = strictHostKeyChecking === "ask" && (!confirmHostKey || options.batchMode);
+  // A new key that is recorded nowhere would be new for ever.
+  const cannotRecord = userKnownHostsFile !== undefined && [userKnownHostsFile].flat().length === 0;
   return [
     "NoHostAuthenticationForLocalhost=no",
-    `StrictHostKeyChecking=${cannotAsk ? "yes" : strictHostKeyChecking}`,
-    ...files("UserKnownHostsFile", userKnownHostsFile),
-    ...files("GlobalKnownHostsFile", globalKnownHostsFile),
+    `StrictHostKeyChecking=${cannotAsk || cannotRecord ? "yes" : strictHostKeyChecking}`,
+    ...files("UserKnownHostsFile", userKnownHostsFile, quoted),
+    ...files("GlobalKnownHostsFile", globalKnownHostsFile, inQuotes),
   ];
 }
 
 /** Only these keys are trusted: a command of ours vouches for them, and no file does. */
-function pins(fingerprints: readonly string[], ssh: SystemSsh): string[] {
+function pins(fingerprints: readonly string[], { hostKeyAlgorithms }: ConnectOptions, ssh: SystemSsh): string[] {
   if (ssh.number < 8.5) {
     throw new PluginError("unsupported", `\`hostKeyFingerprints\` needs OpenSSH 8.5, and this is ${ssh.version}.`, {
       hint: "Put the key into a known_hosts file instead.",
@@ -133,7 +147,8 @@ function pins(fingerprints: readonly string[], ssh: SystemSsh): string[] {
     "StrictHostKeyChecking=yes",
     "UserKnownHostsFile=/dev/null",
     "GlobalKnownHostsFile=/dev/null",
-    "VerifyHostKeyDNS=no",
+    // A pin is of a key: a server that has a certificate for it must not show that instead.
+    `HostKeyAlgorithms=${hostKeyAlgorithms === undefined ? "-*-cert-v01@openssh.com" : offeredHostKeys(hostKeyAlgorithms).names}`,
     `KnownHostsCommand=${command}`,
   ];
 }
@@ -142,11 +157,13 @@ function pins(fingerprints: readonly string[], ssh: SystemSsh): string[] {
 function prompts(options: ConnectOptions, ssh: SystemSsh): string[] {
   if (!mayAsk(options)) return ["BatchMode=yes"];
   // An older one shows a server's question as it is, so that a server could ask for a passphrase.
-  const canTell = ssh.number >= 8.7;
+  const isAsked = options.keyboardInteractive && ssh.number >= 8.7 ? "yes" : "no";
   return [
     "BatchMode=no",
     `PasswordAuthentication=${options.password ? "yes" : "no"}`,
-    `KbdInteractiveAuthentication=${options.keyboardInteractive && canTell ? "yes" : "no"}`,
+    `KbdInteractiveAuthentication=${isAsked}`,
+    // Before 8.7 this one, which is on by default, turns the other on; it is its other name since.
+    `ChallengeResponseAuthentication=${isAsked}`,
   ];
 }
 
@@ -159,16 +176,25 @@ function keepAlive(options: ConnectOptions): string[] {
 }
 
 /** An empty list is no file at all. */
-function files(keyword: string, option: string | readonly string[] | undefined): string[] {
+function files(
+  keyword: string,
+  option: string | readonly string[] | undefined,
+  quote: (path: string) => string,
+): string[] {
   if (option === undefined) return [];
   const paths = [option].flat();
-  return [`${keyword}=${paths.length === 0 ? "/dev/null" : paths.map(quoted).join(" ")}`];
+  return [`${keyword}=${paths.length === 0 ? "/dev/null" : paths.map(quote).join(" ")}`];
 }
 
-/** A path as `ssh` reads it in a configuration, where a percent sign would be a token. */
+/** A path as `ssh` reads it where a percent sign would be a token. */
 function quoted(path: string): string {
+  return inQuotes(path.replaceAll("%", "%%"));
+}
+
+/** A path as `ssh` reads it where there are no tokens. */
+function inQuotes(path: string): string {
   if (path.includes('"')) {
     throw new PluginError("unsupported", `\`ssh\` cannot be told of a path with a quote in it: ${path}`);
   }
-  return `"${path.replaceAll("%", "%%")}"`;
+  return `"${path}"`;
 }

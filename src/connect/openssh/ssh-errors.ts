@@ -29,7 +29,7 @@ const FAILURES: readonly (readonly [RegExp, Explain])[] = [
   ],
   [/Host key verification failed|No \S+ host key is known|key is not known by any other/, unknownKey],
   [
-    /Bad configuration option|^\S+: line \d+: |terminating, \d+ bad config|Bad owner or permissions|Can't open user config file|command-line( line \d+)?: /im,
+    /Bad configuration option|^(?!\S*sh: line)\S+: line \d+: |terminating, \d+ bad config|Bad owner or permissions|Can't open user config file|command-line( line \d+)?: /im,
     configError,
   ],
   [

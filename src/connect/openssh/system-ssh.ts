@@ -1,5 +1,5 @@
-import { execFile } from "node:child_process";
 import { PluginError } from "../../contract/errors.ts";
+import { sshVersion } from "../config/ssh-version.ts";
 
 /** The `ssh` that is installed. */
 export interface SystemSsh {
@@ -9,33 +9,29 @@ export interface SystemSsh {
   readonly number: number;
 }
 
-/** Before 7.4 a master has no proxy mode. */
-const OLDEST = 7.4;
-const ASK_MS = 10_000;
+/** Before 7.6 it knows neither `RemoteCommand` nor `accept-new`. */
+const OLDEST = 7.6;
 
 /**
- * Looks at the `ssh` in the PATH.
+ * Looks at the `ssh` in the PATH, as {@link sshVersion} does.
  *
- * @throws {PluginError} `unsupported` if there is none that can be used
+ * @throws {PluginError} `unsupported` if there is none that can be used; `timeout` if it does not answer
  */
-export function findSystemSsh(): Promise<SystemSsh> {
-  return new Promise((resolve, reject) => {
-    if (process.platform === "win32") return reject(unusable("OpenSSH for Windows shares no connections"));
-    execFile("ssh", ["-V"], { timeout: ASK_MS }, (failure, stdout, stderr) => {
-      const version = `${stdout}${stderr}`.trim();
-      const [, number] = /OpenSSH_(?:for_\w+_)?(\d+\.\d+)/.exec(version) ?? [];
-      if (failure) return reject(unusable(`it cannot be started (${failure.message.trim()})`, failure));
-      if (number === undefined || Number(number) < OLDEST) {
-        return reject(unusable(`it is ${JSON.stringify(version)}, not OpenSSH ${OLDEST} or later`));
-      }
-      resolve({ version, number: Number(number) });
-    });
-  });
+export async function findSystemSsh(): Promise<SystemSsh> {
+  if (process.platform === "win32") throw unusable("OpenSSH for Windows shares no connections");
+  const run = await sshVersion();
+  if (run === undefined) throw unusable("there is none on the PATH that can be started");
+  const version = `${run.output}${run.said}`.trim();
+  const [, number] = /OpenSSH_(?:for_\w+_)?(\d+\.\d+)/.exec(version) ?? [];
+  if (run.ended !== 0) throw unusable(`\`ssh -V\` ended with ${run.ended}`);
+  if (number === undefined || Number(number) < OLDEST) {
+    throw unusable(`it is ${JSON.stringify(version)}, not OpenSSH ${OLDEST} or later`);
+  }
+  return { version, number: Number(number) };
 }
 
-function unusable(why: string, cause?: unknown): PluginError {
+function unusable(why: string): PluginError {
   return new PluginError("unsupported", `The \`ssh\` of this machine cannot be used: ${why}.`, {
     hint: 'Install OpenSSH\'s client, or connect with `backend: "ssh2"`.',
-    cause,
   });
 }

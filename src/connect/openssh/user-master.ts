@@ -14,10 +14,12 @@ import type { SystemSsh } from "./system-ssh.ts";
 const debug = createDebug("go-plugin-ssh:connect");
 
 const READ_MS = 10_000;
+/** A master answers at once, unless its process is stopped. */
+const ANSWER_MS = 10_000;
 
 /**
  * Joins the master that the user has running for this box, if the configuration has a `ControlPath` and somebody answers
- * there. It is theirs: it is never ended. With pinned host keys it is not used, because nobody can say what key it saw.
+ * there before `connectTimeoutMs`, or 10 s, have passed. It is theirs: it is never ended. With pinned host keys it is not used, because nobody can say what key it saw.
  */
 export async function joinUserMaster(
   settings: Settings,
@@ -27,7 +29,9 @@ export async function joinUserMaster(
   if (settings.options.hostKeyFingerprints) return undefined;
   const path = await controlPath(settings, ssh, over);
   if (path === undefined) return undefined;
-  const proxy = await MuxProxy.open(path).catch((failure) => {
+  const timeoutMs = Math.min(settings.options.connectTimeoutMs || ANSWER_MS, ANSWER_MS);
+  const proxy = await MuxProxy.open(path, { signal: over, timeoutMs }).catch((failure) => {
+    if (over.aborted) throw failure;
     debug("no master at %s: %s", path, failure.message);
     return undefined;
   });
@@ -75,7 +79,7 @@ function watch(
   let unanswered = 0;
   const state = { isSilent: false, stop: () => clearInterval(timer) };
   const ask = () => {
-    state.isSilent = unanswered >= serverAliveCountMax;
+    state.isSilent = unanswered >= Math.max(1, serverAliveCountMax);
     if (state.isSilent) return proxy.destroy();
     const answer = proxy.ping();
     if (!answer) return;

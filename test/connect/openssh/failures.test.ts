@@ -1,4 +1,5 @@
-import { readdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdir, readFile, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -105,6 +106,83 @@ describe.skipIf(!hasTier("openssh"))("the system's ssh fails", () => {
     expect(failure.message).toContain(fingerprint);
   });
 
+  test("for a pinned key that is revoked; other pins hold", async () => {
+    await using scratch = await Scratch.make();
+    await using server = await startOpenSsh();
+    const own = (await readFile(server.knownHostsFile, "utf8")).trim();
+    const file = await scratch.put("known_hosts", `@revoked ${own}\n`);
+    const { fingerprint } = generateKey("ed25519");
+    const options = { ...BY_SSH, userKnownHostsFile: file, identityFile: server.identityFile };
+    const revoked = { ...options, hostKeyFingerprints: [server.hostKeyFingerprint] };
+    const failure = await rejectionOf(login(server, revoked));
+    expect(failure.code).toBe("host-key-revoked");
+    expect(failure.message).toContain(`${file}:1`);
+    const another = { ...options, hostKeyFingerprints: [server.hostKeyFingerprint, fingerprint] };
+    expect((await rejectionOf(login(server, another))).code).toBe("host-key-changed");
+    const [name] = own.split(" ");
+    const other = await scratch.put("other", `@revoked ${name} ${generateKey("ed25519").publicKey}\n`);
+    await (await login(server, { ...revoked, userKnownHostsFile: other })).close();
+  });
+
+  test("not for a pinned key that has a certificate", async () => {
+    await using scratch = await Scratch.make();
+    const [key, authority] = [generateKey("ed25519"), generateKey("ed25519")];
+    const hostKey = await scratch.put("key", key.privateKey);
+    await scratch.put("key.pub", `${key.publicKey}\n`);
+    const ca = await scratch.put("ca", authority.privateKey);
+    execFileSync("ssh-keygen", ["-q", "-s", ca, "-h", "-I", "box", `${hostKey}.pub`], { stdio: "ignore" });
+    await using server = await startOpenSsh({
+      options: [`HostKey ${hostKey}`, `HostCertificate ${hostKey}-cert.pub`],
+    });
+    const hostKeyFingerprints = [key.fingerprint];
+    const options = { ...BY_SSH, identityFile: server.identityFile, hostKeyFingerprints };
+    for (const more of [{}, { hostKeyAlgorithms: "ssh-ed25519-cert-v01@openssh.com,ssh-ed25519" }]) {
+      await (await login(server, { ...options, ...more })).close();
+    }
+  });
+
+  test("for a new key that no file could keep, with accept-new too", async () => {
+    await using server = await startOpenSsh();
+    const options: ConnectOptions = { ...BY_SSH, userKnownHostsFile: [], strictHostKeyChecking: "accept-new" };
+    const failure = await rejectionOf(login(server, { ...options, identityFile: server.identityFile }));
+    expect(failure.code).toBe("host-key-unknown");
+  });
+
+  test.each([
+    ["false", /The proxy command ended with status 1/],
+    ["no-such-program-at-all", /The proxy command ended with status 127[\s\S]*not found/],
+  ])("by the proxy command `%s`, and tells how that ended", async (proxyCommand, says) => {
+    const failure = await failureAt(9, { proxyCommand });
+    expect(failure.code).toBe("connect-failed");
+    expect(failure.message).toMatch(says);
+  });
+
+  test("before a proxy command is run with a name that a shell would act upon", async () => {
+    await using scratch = await Scratch.make();
+    const user = `$(touch\${IFS}${scratch.path("made")})`;
+    const proxyCommand = "echo %r";
+    const failure = await rejectionOf(connect({ host: "127.0.0.1", port: 9, user }, { ...BY_SSH, proxyCommand }));
+    expect(failure.code).toBe("config-error");
+    expect(existsSync(scratch.path("made"))).toBe(false);
+  });
+
+  test("in time, although a process that its proxy command has left behind holds its stderr", async () => {
+    await using scratch = await Scratch.make();
+    const pid = scratch.path("pid");
+    // One that passes a descriptor is run by `ssh` itself.
+    const leaver = `setsid sh -c 'echo $$ >${pid}; exec sleep 60' </dev/null >/dev/null & exec sleep 60`;
+    const script = await scratch.put("leave", `${leaver}\n`);
+    const config = await scratch.put("config", `Host *\n  ProxyUseFdpass yes\n  ProxyCommand sh ${script}\n`);
+    const failing = failureAt(9, { configFile: config, connectTimeoutMs: 1_000 });
+    try {
+      expect((await failing).code).toBe("connect-failed");
+      const left = Number(await readFile(pid, "utf8"));
+      expect(readdirSync(`/proc/${left}`)).toContain("stat");
+    } finally {
+      process.kill(Number(await readFile(pid, "utf8")), "SIGKILL");
+    }
+  });
+
   test("for `StrictHostKeyChecking no` of a configuration as for accept-new: a new key is recorded, a changed one refused", async () => {
     await using scratch = await Scratch.make();
     await using server = await startOpenSsh();
@@ -144,6 +222,25 @@ describe.skipIf(!hasTier("openssh"))("the system's ssh fails", () => {
       const failure = await failureAt(9);
       expect(failure.code).toBe("unsupported");
       expect(failure.hint).toContain('`backend: "ssh2"`');
+    } finally {
+      process.env.PATH = before;
+    }
+  });
+
+  test("where ssh is older than 7.6, which it is asked about once", async () => {
+    await using scratch = await Scratch.make();
+    await scratch.mkdir("bin");
+    const asked = scratch.path("asked");
+    await scratch.put("bin/ssh", `#!/bin/sh\necho "$*" >>${asked}\necho OpenSSH_7.5p1, a test >&2\n`, 0o700);
+    const before = process.env.PATH;
+    process.env.PATH = scratch.path("bin");
+    try {
+      for (let count = 0; count < 2; count += 1) {
+        const failure = await failureAt(9);
+        expect(failure.code).toBe("unsupported");
+        expect(failure.message).toContain("not OpenSSH 7.6 or later");
+      }
+      expect(await readFile(asked, "utf8")).toBe("-V\n");
     } finally {
       process.env.PATH = before;
     }

@@ -1,9 +1,14 @@
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
+import { resolveSettings } from "../../../src/connect/config/resolve-settings.ts";
 import type { ConnectOptions } from "../../../src/connect/connect-options.ts";
+import { Prompts } from "../../../src/connect/openssh/prompts.ts";
 import { startEmbedded } from "../../servers/embedded.ts";
 import { startOpenSsh } from "../../servers/openssh.ts";
 import { hasTier } from "../../tiers/tiers.ts";
+import { eventually } from "../../tools/eventually.ts";
 import { processesWith } from "../../tools/leaks.ts";
 import { rejectionOf } from "../failure-of.ts";
 import { startLocked } from "../locked-key.ts";
@@ -50,6 +55,29 @@ describe.skipIf(!hasTier("openssh"))("the system's ssh asks", () => {
     const failure = await rejectionOf(login(server, { ...BY_SSH, identityFile, passphrase }));
     expect(failure.code).toBe("auth-failed");
     expect(failure.cause).toBe(mistake);
+  });
+
+  test("and shows a notice, whatever the callback for it throws", async () => {
+    await using scratch = await Scratch.make();
+    const shown: string[] = [];
+    const onNotice = (text: string) => {
+      shown.push(text);
+      throw new TypeError("a mistake");
+    };
+    const settings = await resolveSettings("ann@box.example", { configFile: "none", onNotice });
+    const failed: true[] = [];
+    const prompts = new Prompts(
+      settings,
+      () => Promise.reject(new TypeError("nobody")),
+      () => failed.push(true),
+    );
+    await prompts.listen(scratch.path("a"));
+    const socket = connect(scratch.path("a"));
+    socket.write(`${JSON.stringify({ text: "Touch your key ", kind: "none" })}\n`);
+    await eventually(() => shown.length > 0, { what: "the notice" });
+    expect([shown, prompts.failure, failed]).toEqual([["Touch your key"], undefined, []]);
+    prompts.close();
+    await once(socket, "close");
   });
 
   test("for nothing in batch mode", async () => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { connect } from "../../../src/connect/connect.ts";
 import type { ConnectOptions } from "../../../src/connect/connect-options.ts";
@@ -17,7 +18,7 @@ import { output } from "../way/hops.ts";
 /** A master as a user has it, and how to connect through it. */
 interface UserMaster extends AsyncDisposable {
   readonly child: ChildProcess;
-  connect(more?: ConnectOptions): ReturnType<typeof connect>;
+  connect(more?: ConnectOptions, signal?: AbortSignal): ReturnType<typeof connect>;
 }
 
 async function startMaster(scratch: Scratch, server: TestServer, port = server.port): Promise<UserMaster> {
@@ -41,7 +42,7 @@ async function startMaster(scratch: Scratch, server: TestServer, port = server.p
   const sshOptions = [`ControlPath=${scratch.path("c")}`];
   return {
     child,
-    connect: (more = {}) => connect("box", { configFile, backend: "openssh", sshOptions, ...more }),
+    connect: (more = {}, signal) => connect("box", { configFile, backend: "openssh", sshOptions, ...more }, signal),
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGKILL");
       await ended;
@@ -82,6 +83,50 @@ describe.skipIf(!hasTier("openssh") || !hasTier("accounts"))("the user's own mas
     });
   });
 
+  test("no longer listens for us when we have gone", async () => {
+    await using scratch = await Scratch.make();
+    await using server = await start();
+    await using master = await startMaster(scratch, server);
+    const connection = await master.connect();
+    const at = { network: "tcp", host: "127.0.0.1", port: 0 } as const;
+    const [first, second] = await Promise.all([connection.listen(at, () => {}), connection.listen(at, () => {})]);
+    await connection.close();
+    await using next = await master.connect();
+    for (const { address } of [first, second]) {
+      await eventually(async () => (await rejectionOf(next.openStream(address))).code === "forward-failed", {
+        what: "the box to stop listening",
+      });
+    }
+    expect(master.child.exitCode).toBeNull();
+  });
+
+  test("is done without where it does not answer, and nobody waits for it after an abort", async () => {
+    await using scratch = await Scratch.make();
+    await using server = await start();
+    await using master = await startMaster(scratch, server);
+    const silent = scratch.path("silent");
+    const sockets = new Set<Socket>();
+    const listener = createServer((socket) => {
+      sockets.add(socket);
+      socket.on("close", () => sockets.delete(socket)).resume();
+    });
+    await new Promise<void>((resolve) => listener.listen(silent, resolve));
+    try {
+      const sshOptions = [`ControlPath=${silent}`];
+      const controller = new AbortController();
+      const aborted = rejectionOf(master.connect({ sshOptions }, controller.signal));
+      await eventually(() => sockets.size > 0, { what: "the master to be asked" });
+      controller.abort();
+      expect((await aborted).code).toBe("aborted");
+      await eventually(() => sockets.size === 0, { what: "the socket to be closed" });
+      await using connection = await master.connect({ sshOptions, connectTimeoutMs: 3_000 });
+      expect(await output(connection, "echo hello")).toBe("hello\n");
+      expect(sockets.size).toBe(0);
+    } finally {
+      listener.close();
+    }
+  });
+
   test("takes us along when it ends", async () => {
     await using scratch = await Scratch.make();
     await using server = await start();
@@ -92,6 +137,14 @@ describe.skipIf(!hasTier("openssh") || !hasTier("accounts"))("the user's own mas
     await eventually(() => connection.lost.aborted, { what: "the loss to be told" });
     expect(connection.lost.reason).toMatchObject({ code: "connection-lost" });
     expect(await exited).toBeUndefined();
+  });
+
+  test("is not given up at the first look, with serverAliveCountMax 0", async () => {
+    await using scratch = await Scratch.make();
+    await using server = await start();
+    await using master = await startMaster(scratch, server);
+    await using connection = await master.connect({ serverAliveIntervalMs: 200, serverAliveCountMax: 0 });
+    expect(await output(connection, "sleep 1; echo awake")).toBe("awake\n");
   });
 
   test("is seen to be cut off, although it does not look itself", async () => {
