@@ -1,7 +1,7 @@
 // Builds dist/: the library file by file with its types, and the executable as one file, because its start-up time is
 // paid at every start of a plugin.
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,7 +44,7 @@ await build({
 chmodSync(join(dist, "go-plugin-ssh.js"), 0o755);
 
 // What an installed shim loads. Hosts start it several times in one command, so it is one file without what it does not
-// need, and small: that takes a third off its loading. What only some shims need is another one beside it.
+// need, and small, so that it loads quickly. What only some shims need is another one beside it.
 await build({
   ...options,
   entryPoints: { shim: join(top, "src", "shim", "main.ts") },
@@ -63,5 +63,7 @@ await build({
   minify: true,
 });
 
-rmSync(join(top, "dist"), { recursive: true, force: true });
+const before = `${dist}-before`;
+if (existsSync(join(top, "dist"))) renameSync(join(top, "dist"), before);
 renameSync(dist, join(top, "dist"));
+rmSync(before, { recursive: true, force: true });
