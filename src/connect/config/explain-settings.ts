@@ -7,8 +7,8 @@ import type { ConnectOptions } from "../connect-options.ts";
 import type { Destination } from "../destination.ts";
 import { offeredHostKeys } from "../host-key-algorithms.ts";
 import { identityFiles } from "../identity-files.ts";
+import { KEY_ALGORITHMS } from "../key-algorithms.ts";
 import { defaultKnownHostsFiles } from "../known-hosts-files.ts";
-import { SIGNATURES } from "../signature-algorithm.ts";
 import { parseConfigLine } from "./config-line.ts";
 import { KEYWORDS, type Keyword, keywordNamed } from "./keywords.ts";
 import { type Resolution, resolve } from "./resolve-settings.ts";
@@ -131,7 +131,7 @@ function inWords({ settings, configuration }: Resolution, bySystem: boolean): Re
     MACs: algorithms("MACs", () => names("macs", options.macs, TRANSPORT.macs)),
     HostKeyAlgorithms: algorithms("HostKeyAlgorithms", () => offeredHostKeys(options.hostKeyAlgorithms).names),
     PubkeyAcceptedAlgorithms: algorithms("PubkeyAcceptedAlgorithms", () =>
-      names("pubkeyAcceptedAlgorithms", options.pubkeyAcceptedAlgorithms, SIGNATURES),
+      names("pubkeyAcceptedAlgorithms", options.pubkeyAcceptedAlgorithms, KEY_ALGORITHMS),
     ),
     PreferredAuthentications: bySystem
       ? (options.preferredAuthentications ?? "gssapi-with-mic,hostbased,publickey,keyboard-interactive,password")
