@@ -49,12 +49,13 @@ function fromFlags(explained: ExplainedSettings, { p, l }: ConfigFlags): Explain
   return { ...explained, settings };
 }
 
-function json({ settings, backend, needsOpenSsh }: ExplainedSettings): string {
+function json({ settings, backend, needsOpenSsh, notices }: ExplainedSettings): string {
   const entries = settings.map(({ keyword, value, source, honoured, note }) => [
     keyword,
     { value, source, ...(honoured ? {} : { honoured }), ...(note !== "" && { note }) },
   ]);
-  return `${JSON.stringify({ ...Object.fromEntries(entries), backend: { value: backend, needed: needsOpenSsh } }, null, 2)}\n`;
+  const rest = { backend: { value: backend, needed: needsOpenSsh }, notices };
+  return `${JSON.stringify({ ...Object.fromEntries(entries), ...rest }, null, 2)}\n`;
 }
 
 function text({ settings, backend, needsOpenSsh, notices }: ExplainedSettings, flags: ConfigFlags): string {

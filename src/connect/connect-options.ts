@@ -256,7 +256,7 @@ function checkCount(name: string, value: unknown): void {
 }
 
 /** The longest time that a timer can wait for; it fires at once for anything longer. */
-const LONGEST_MS = 2 ** 31 - 1;
+export const LONGEST_MS = 2 ** 31 - 1;
 
 /** Refuses what is not a number from 0 to the longest time that a timer can wait for. */
 export function checkNumber(name: string, value: unknown): void {

@@ -1,20 +1,7 @@
-import type { ServerHostKeyAlgorithm } from "ssh2";
 import { algorithmList } from "./algorithm-list.ts";
 import { keyTypeOf } from "./host-key.ts";
+import { KEY_ALGORITHMS } from "./key-algorithms.ts";
 import type { KnownHostKey, KnownHosts } from "./known-hosts.ts";
-
-/** What ssh2 can verify, in OpenSSH's order of preference. Both kinds of RSA with SHA-1 and DSA are left out. */
-const DEFAULTS = [
-  "ssh-ed25519",
-  "ecdsa-sha2-nistp256",
-  "ecdsa-sha2-nistp384",
-  "ecdsa-sha2-nistp521",
-  "rsa-sha2-512",
-  "rsa-sha2-256",
-] as const satisfies readonly ServerHostKeyAlgorithm[];
-
-/** What there is only where it is asked for. */
-const SUPPORTED: readonly ServerHostKeyAlgorithm[] = [...DEFAULTS, "ssh-rsa", "ssh-dss"];
 
 /** The host key algorithms that one connection may offer. */
 export interface OfferedHostKeys {
@@ -33,8 +20,8 @@ export interface OfferedHostKeys {
  * @throws {PluginError} `config-error` if nothing is left to offer
  */
 export function offeredHostKeys(option: string | undefined): OfferedHostKeys {
-  if (option === undefined) return { names: DEFAULTS, unknown: [], isFixed: false };
-  const list = algorithmList("hostKeyAlgorithms", option, { defaults: DEFAULTS, supported: SUPPORTED });
+  if (option === undefined) return { names: KEY_ALGORITHMS.defaults, unknown: [], isFixed: false };
+  const list = algorithmList("hostKeyAlgorithms", option, KEY_ALGORITHMS);
   return { ...list, isFixed: !/^[+-]/.test(option) };
 }
 

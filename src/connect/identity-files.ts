@@ -7,6 +7,8 @@ import { lockedPublicHalf } from "./locked-public-half.ts";
 
 /** What OpenSSH tries too, as far as ssh2 can use it. */
 const DEFAULT_NAMES = ["id_ed25519", "id_ecdsa", "id_rsa"];
+/** What OpenSSH tries besides: the keys of FIDO tokens. */
+const FIDO_NAMES = ["id_ecdsa_sk", "id_ed25519_sk"];
 /** A private key of ours that our group or the world can read is refused, as OpenSSH does. */
 const TOO_OPEN = 0o077;
 
@@ -19,10 +21,15 @@ export interface IdentityFile {
 /** The key files to try, in order. */
 export function identityFiles({ identityFile }: ConnectOptions): IdentityFile[] {
   if (identityFile === undefined) {
-    return DEFAULT_NAMES.map((name) => ({ file: join(homedir(), ".ssh", name), explicit: false }));
+    return DEFAULT_NAMES.map((name) => ({ file: defaultFile(name), explicit: false }));
   }
   const files = typeof identityFile === "string" ? [identityFile] : identityFile;
   return files.map((file) => ({ file: expandHome(file), explicit: true }));
+}
+
+/** Key files that OpenSSH tries without being told to, and ssh2 cannot use. */
+export function defaultFidoFiles(): string[] {
+  return FIDO_NAMES.map(defaultFile);
 }
 
 /** `~/x` → the home directory's `x`; anything else stays. */
@@ -88,6 +95,10 @@ export async function unlockKey(
   return {
     why: previous === undefined ? "it is encrypted and there was no passphrase" : "the passphrase is wrong",
   };
+}
+
+function defaultFile(name: string): string {
+  return join(homedir(), ".ssh", name);
 }
 
 /** The file's permissions, if others may read it and it is ours. What belongs to somebody else is not ours to mend. */

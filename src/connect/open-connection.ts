@@ -7,6 +7,7 @@ import { later } from "../lifetime/later.ts";
 import { transportAlgorithms } from "./algorithms.ts";
 import { say } from "./config/notices.ts";
 import { Credentials } from "./credentials.ts";
+import { CONNECT_TIMEOUT_MS, SERVER_ALIVE_COUNT_MAX, SERVER_ALIVE_INTERVAL_MS } from "./default-patience.ts";
 import { describeTarget } from "./destination.ts";
 import { Greeting } from "./greeting.ts";
 import { HostVerifier } from "./host-verifier.ts";
@@ -19,10 +20,6 @@ import { openWay } from "./way/open-way.ts";
 import type { Way } from "./way/way.ts";
 
 const debug = createDebug("go-plugin-ssh:connect");
-
-const CONNECT_TIMEOUT_MS = 30_000;
-const SERVER_ALIVE_INTERVAL_MS = 15_000;
-const SERVER_ALIVE_COUNT_MAX = 3;
 
 /**
  * Connects to a box: finds a way to it, verifies its host key, logs in.

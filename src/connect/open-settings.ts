@@ -5,8 +5,8 @@ import { openConnection } from "./open-connection.ts";
 import { openOpenSsh } from "./openssh/open-openssh.ts";
 import type { OwnedConnection } from "./owned-connection.ts";
 import type { Settings } from "./settings.ts";
-import { checkJumps } from "./way/check-jumps.ts";
 import { checkChain, type Errand, type OpenHop } from "./way/errand.ts";
+import { resolveHops } from "./way/resolve-hops.ts";
 
 const OF_A_HOP = { connectTimeoutMs: 0, serverAliveIntervalMs: 0 };
 
@@ -21,7 +21,7 @@ export async function openSettings(
   errand?: Errand,
 ): Promise<OwnedConnection> {
   const bySystem = isForOpenSsh(settings);
-  if (bySystem) await checkJumps(settings, (hop, options) => resolveSettings(hop, options, signal), errand?.towards);
+  if (bySystem) await resolveHops(settings, (hop, options) => resolveSettings(hop, options, signal), errand?.towards);
   const connection = await (bySystem
     ? openOpenSsh(settings, openHop, signal, errand)
     : openConnection(settings, openHop, signal, errand));

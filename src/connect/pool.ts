@@ -9,9 +9,9 @@ import { openSettings } from "./open-settings.ts";
 import type { OwnedConnection } from "./owned-connection.ts";
 import { BoxPool, type Making } from "./pool/box-pool.ts";
 import { HandshakeGate } from "./pool/handshake-gate.ts";
-import { doorOf, identityOf } from "./pool/identity.ts";
+import { doorOf } from "./pool/identity.ts";
 import { type BoxStats, type PoolStats, poolStatsText } from "./pool/pool-stats.ts";
-import { Resolutions } from "./pool/resolutions.ts";
+import { Resolutions, type Resolved } from "./pool/resolutions.ts";
 import type { Settings } from "./settings.ts";
 
 const IDLE_TIMEOUT_MS = 10_000;
@@ -39,6 +39,8 @@ interface Box {
   readonly name: string;
   readonly connections: BoxPool;
   readonly gate: HandshakeGate;
+  /** As they were read last: what says nothing about its identity may have been edited meanwhile. */
+  settings: Settings;
 }
 
 /**
@@ -83,9 +85,10 @@ export class ConnectionPool implements AsyncDisposable {
     const parts = readDestination(destination);
     this.#throwIfClosed();
     const until = [this.#ending.signal];
-    const settings = await within({ until }, () => this.#resolutions.resolve(parts, signal));
+    const resolved = await within({ until }, () => this.#resolutions.resolve(parts, signal));
+    const { settings } = resolved;
     const url = destinationUrl({ ...settings.target, host: settings.alias });
-    const connection = await this.#box(settings).connections.lease(url, signal);
+    const connection = await this.#box(resolved).connections.lease(url, signal);
     if (this.#closing) await connection.close();
     this.#throwIfClosed();
     const release = () => void connection.close();
@@ -119,32 +122,31 @@ export class ConnectionPool implements AsyncDisposable {
     return this.close();
   }
 
-  #box(settings: Settings): Box {
-    const key = identityOf(settings);
-    const known = this.#boxes.get(key);
-    if (known) return known;
+  /** The box by its identity. How patient the connecting to it is goes by who asked last. */
+  #box({ settings, identity }: Resolved): Box {
+    const known = this.#boxes.get(identity);
+    if (known) {
+      known.settings = settings;
+      return known;
+    }
     this.#forgetSome();
     const door = doorOf(settings);
     const gate = this.#gates.get(door) ?? new HandshakeGate();
     this.#gates.set(door, gate);
     const name = describeTarget(settings.target);
-    const connect = (signal: AbortSignal, how: Making) => this.#connect(settings, gate, signal, how);
-    const box = { name, gate, connections: new BoxPool({ name, idleTimeoutMs: this.#idleTimeoutMs, connect }) };
-    this.#boxes.set(key, box);
+    const connect = (signal: AbortSignal, how: Making) => this.#connect(box, signal, how);
+    const connections = new BoxPool({ name, idleTimeoutMs: this.#idleTimeoutMs, connect });
+    const box: Box = { name, gate, connections, settings };
+    this.#boxes.set(identity, box);
     return box;
   }
 
-  async #connect(
-    settings: Settings,
-    gate: HandshakeGate,
-    signal: AbortSignal,
-    { priority, isApart }: Making,
-  ): Promise<OwnedConnection> {
+  async #connect(box: Box, signal: AbortSignal, { priority, isApart }: Making): Promise<OwnedConnection> {
     const connection = await within(
       { signal, until: [this.#ending.signal] },
       (over) =>
-        gate.pass(
-          (turn) => openSettings({ ...settings, isApart }, turn),
+        box.gate.pass(
+          (turn) => openSettings({ ...box.settings, isApart }, turn),
           { signal: over, priority },
           (late) => late.close(),
         ),

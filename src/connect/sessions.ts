@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ExecChannel } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
-import { isSessionRefused } from "./pool/session-refusal.ts";
+import { isSessionRefused } from "./session-refusal.ts";
 
 /** How long a session that is over may still be counted by the server. */
 const COUNTED_MS = 1_000;

@@ -1,5 +1,6 @@
 import type { ParsedKey } from "ssh2";
-import { type AlgorithmChoice, algorithmList } from "./algorithm-list.ts";
+import { algorithmList } from "./algorithm-list.ts";
+import { KEY_ALGORITHMS } from "./key-algorithms.ts";
 
 /** A way to sign with an RSA key, of which there are several for the same key (RFC 8332). */
 export interface SignatureAlgorithm {
@@ -13,18 +14,6 @@ const RSA: readonly SignatureAlgorithm[] = [
   { name: "rsa-sha2-256", hash: "sha256" },
   { name: "ssh-rsa", hash: "sha1" },
 ];
-
-const DEFAULTS = [
-  "ssh-ed25519",
-  "ecdsa-sha2-nistp256",
-  "ecdsa-sha2-nistp384",
-  "ecdsa-sha2-nistp521",
-  "rsa-sha2-512",
-  "rsa-sha2-256",
-];
-
-/** What signatures there are, the defaults in OpenSSH's order. */
-export const SIGNATURES: AlgorithmChoice = { defaults: DEFAULTS, supported: [...DEFAULTS, "ssh-rsa", "ssh-dss"] };
 
 /** Those of certificates and FIDO keys: OpenSSH's default has them, and such a key says by itself that it cannot be used. */
 const OTHERS = /^sk-|-cert-v\d+@/;
@@ -48,7 +37,7 @@ export interface SignaturePolicy {
  */
 export function signaturePolicy(pubkeyAcceptedAlgorithms: string | undefined): SignaturePolicy {
   if (pubkeyAcceptedAlgorithms === undefined) return { permit: () => "any", unknown: [] };
-  const { names, unknown } = algorithmList("pubkeyAcceptedAlgorithms", pubkeyAcceptedAlgorithms, SIGNATURES);
+  const { names, unknown } = algorithmList("pubkeyAcceptedAlgorithms", pubkeyAcceptedAlgorithms, KEY_ALGORITHMS);
   return {
     permit: (type) => {
       if (type !== "ssh-rsa") return names.includes(type) ? "any" : "none";

@@ -79,6 +79,7 @@ describe.skipIf(!hasTier("openssh"))("go-plugin-ssh config", () => {
       },
       forwardagent: { value: "yes", source: "OpenSSH configuration", honoured: false, note: expect.any(String) },
       backend: { value: "ssh2", needed: [] },
+      notices: [expect.stringContaining("StrictHostKeyChecking no in"), expect.stringContaining("ForwardAgent")],
     });
   });
 

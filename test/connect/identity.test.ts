@@ -8,6 +8,7 @@ import type { Settings } from "../../src/connect/settings.ts";
 import { startEmbedded } from "../servers/embedded.ts";
 import { rejectionOf } from "./failure-of.ts";
 import { optionsFor } from "./login.ts";
+import { RawServer } from "./raw-server.ts";
 
 vi.mock("../../src/connect/config/resolve-settings.ts", () => ({ resolveSettings: vi.fn() }));
 const resolve = vi.mocked(resolveSettings);
@@ -65,6 +66,19 @@ test("the door of a box behind others is the first of them", () => {
   expect(doorOf(behind("x"))).toBe(doorOf(behind("y")));
 });
 
+test("the identity has the jump hosts in it, as their configuration has them", () => {
+  const bastion = (host: string, patience = {}) => ({
+    ...SETTINGS,
+    alias: "bastion",
+    target: { host, port: 22, user: "ann" },
+    options: patience,
+  });
+  const settings = { ...SETTINGS, options: { proxyJump: "bastion" } };
+  const through = (host: string, patience = {}) => identityOf(settings, [bastion(host, patience)]);
+  expect(through("10.0.0.2")).not.toBe(through("10.0.0.3"));
+  expect(through("10.0.0.2", { connectTimeoutMs: 5 })).toBe(through("10.0.0.2"));
+});
+
 describe("what a name means", () => {
   test("is read once for all who come together, and again after a while", async () => {
     resolve.mockReset().mockResolvedValue(SETTINGS);
@@ -83,7 +97,7 @@ describe("what a name means", () => {
     resolve.mockReset().mockRejectedValueOnce(new TypeError("no")).mockResolvedValue(SETTINGS);
     const resolutions = new Resolutions({});
     await expect(resolutions.resolve({ host: "build" })).rejects.toThrow("no");
-    expect(await resolutions.resolve({ host: "build" })).toBe(SETTINGS);
+    expect((await resolutions.resolve({ host: "build" })).settings).toBe(SETTINGS);
   });
 });
 
@@ -111,6 +125,39 @@ test("two names of one box share a connection, and one name that leads to two bo
   expect(moved.connection.name).toBe(leases[2]?.connection.name);
   expect(leases[0]?.connection.lost.aborted).toBe(false);
   expect([one.embedded.accepted, other.embedded.accepted]).toEqual([1, 1]);
+});
+
+test("a box behind a jump host is another one when the jump host's name leads elsewhere", async () => {
+  const bastion = { ...SETTINGS, alias: "bastion", target: { host: "10.0.0.2", port: 22, user: "ann" }, options: {} };
+  const behind = { ...SETTINGS, options: { proxyJump: "bastion" } };
+  const answers: Record<string, Settings> = { build: behind, bastion };
+  resolve.mockReset().mockImplementation(async (destination) => {
+    const { host } = readDestination(destination);
+    return answers[host] ?? Promise.reject(new TypeError(`Nobody knows ${host}.`));
+  });
+  const identity = async () => (await new Resolutions({}).resolve({ host: "build" })).identity;
+  const before = await identity();
+  expect(await identity()).toBe(before);
+  answers.bastion = { ...bastion, target: { ...bastion.target, host: "10.0.0.3" } };
+  const after = await identity();
+  expect(after).not.toBe(before);
+  // What is wrong with a jump host is for the connecting to tell.
+  delete answers.bastion;
+  expect(await identity()).not.toBe(after);
+});
+
+test("a box that is known is connected to as patiently as was read last", async () => {
+  await using silent = await RawServer.start(() => {});
+  const patience: Record<string, number> = { build: 40, "build-7": 60 };
+  resolve.mockReset().mockImplementation(async (destination) => ({
+    ...SETTINGS,
+    target: { host: "127.0.0.1", port: silent.port, user: "deploy" },
+    options: { connectTimeoutMs: patience[readDestination(destination).host] as number },
+  }));
+  await using pool = new ConnectionPool();
+  expect((await rejectionOf(pool.lease("build"))).message).toContain("within 40 ms");
+  expect((await rejectionOf(pool.lease("build-7"))).message).toContain("within 60 ms");
+  expect(pool.stats().boxes).toHaveLength(1);
 });
 
 test("one who gives up while a name is read disturbs nobody", async () => {

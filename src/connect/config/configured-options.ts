@@ -1,10 +1,7 @@
-import type { ConnectOptions } from "../connect-options.ts";
+import { type ConnectOptions, LONGEST_MS } from "../connect-options.ts";
 import type { Target } from "../destination.ts";
 import type { Configuration } from "./config-values.ts";
 import { connectionTokens, expandTilde, expandTokens } from "./expand-tokens.ts";
-
-/** The longest time that a timer can wait for. */
-const LONGEST_MS = 2 ** 31 - 1;
 
 /** OpenSSH's order where PreferredAuthentications does not say another. */
 const METHODS = ["gssapi-with-mic", "hostbased", "publickey", "keyboard-interactive", "password"];

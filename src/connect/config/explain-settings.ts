@@ -4,11 +4,12 @@ import { type AlgorithmChoice, algorithmList } from "../algorithm-list.ts";
 import { TRANSPORT } from "../algorithms.ts";
 import { preferredMethods } from "../authentication-methods.ts";
 import type { ConnectOptions } from "../connect-options.ts";
+import { CONNECT_TIMEOUT_MS, SERVER_ALIVE_COUNT_MAX, SERVER_ALIVE_INTERVAL_MS } from "../default-patience.ts";
 import type { Destination } from "../destination.ts";
 import { offeredHostKeys } from "../host-key-algorithms.ts";
 import { identityFiles } from "../identity-files.ts";
+import { KEY_ALGORITHMS } from "../key-algorithms.ts";
 import { defaultKnownHostsFiles } from "../known-hosts-files.ts";
-import { SIGNATURES } from "../signature-algorithm.ts";
 import { parseConfigLine } from "./config-line.ts";
 import { KEYWORDS, type Keyword, keywordNamed } from "./keywords.ts";
 import { type Resolution, resolve } from "./resolve-settings.ts";
@@ -108,7 +109,7 @@ function inWords({ settings, configuration }: Resolution, bySystem: boolean): Re
     HostKeyAlias: options.hostKeyAlias ?? "none",
     AddressFamily: options.addressFamily ?? "any",
     BindAddress: options.bindAddress ?? "none",
-    ConnectTimeout: seconds(options.connectTimeoutMs ?? 30_000),
+    ConnectTimeout: seconds(options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS),
     ConnectionAttempts: String(options.connectionAttempts ?? 1),
     IdentityFile: keyFiles(options),
     IdentitiesOnly: yes(options.identitiesOnly),
@@ -120,8 +121,8 @@ function inWords({ settings, configuration }: Resolution, bySystem: boolean): Re
     HashKnownHosts: yes(options.hashKnownHosts),
     ProxyJump: options.proxyJump ?? "none",
     ProxyCommand: options.proxyCommand ?? "none",
-    ServerAliveInterval: seconds(options.serverAliveIntervalMs ?? 15_000),
-    ServerAliveCountMax: String(options.serverAliveCountMax ?? 3),
+    ServerAliveInterval: seconds(options.serverAliveIntervalMs ?? SERVER_ALIVE_INTERVAL_MS),
+    ServerAliveCountMax: String(options.serverAliveCountMax ?? SERVER_ALIVE_COUNT_MAX),
     TCPKeepAlive: yes(options.tcpKeepAlive, true),
     Compression: yes(options.compression),
     Ciphers: algorithms("Ciphers", () => names("ciphers", options.ciphers, TRANSPORT.ciphers)),
@@ -131,7 +132,7 @@ function inWords({ settings, configuration }: Resolution, bySystem: boolean): Re
     MACs: algorithms("MACs", () => names("macs", options.macs, TRANSPORT.macs)),
     HostKeyAlgorithms: algorithms("HostKeyAlgorithms", () => offeredHostKeys(options.hostKeyAlgorithms).names),
     PubkeyAcceptedAlgorithms: algorithms("PubkeyAcceptedAlgorithms", () =>
-      names("pubkeyAcceptedAlgorithms", options.pubkeyAcceptedAlgorithms, SIGNATURES),
+      names("pubkeyAcceptedAlgorithms", options.pubkeyAcceptedAlgorithms, KEY_ALGORITHMS),
     ),
     PreferredAuthentications: bySystem
       ? (options.preferredAuthentications ?? "gssapi-with-mic,hostbased,publickey,keyboard-interactive,password")

@@ -1,7 +1,7 @@
 import { access, readFile } from "node:fs/promises";
 import type { ConnectOptions } from "../connect-options.ts";
 import type { Target } from "../destination.ts";
-import { expandHome, identityFiles } from "../identity-files.ts";
+import { defaultFidoFiles, expandHome, identityFiles } from "../identity-files.ts";
 import { readKnownHosts } from "../known-hosts.ts";
 import { knownHostsFiles } from "../known-hosts-files.ts";
 import type { Configuration } from "./config-values.ts";
@@ -62,7 +62,19 @@ async function specialKeys(options: ConnectOptions): Promise<string[]> {
       return /^sk-(ssh|ecdsa)-/.test(text) ? [`the FIDO key ${file}`] : [];
     }),
   );
-  return found.flat();
+  return found.flat().length > 0 || options.identityFile !== undefined ? found.flat() : fidoKeyAlone(files);
+}
+
+/** The FIDO key of an account that has no other key where keys are looked for without being named. */
+async function fidoKeyAlone(others: readonly string[]): Promise<string[]> {
+  if ((await existing(others)).length > 0) return [];
+  const [file] = await existing(defaultFidoFiles());
+  return file === undefined ? [] : [`the FIDO key ${file}`];
+}
+
+async function existing(files: readonly string[]): Promise<string[]> {
+  const there = await Promise.all(files.map(exists));
+  return files.filter((_file, index) => there[index]);
 }
 
 /** Whether this account has logged in to Kerberos, as far as can be seen without asking it. */

@@ -1,5 +1,6 @@
 import { PluginError } from "../../contract/errors.ts";
-import { describeTarget, readDestination, type Target } from "../destination.ts";
+import { type DestinationParts, describeTarget, type Target } from "../destination.ts";
+import { isGiven, listHops, parseHops } from "../way/parse-hops.ts";
 
 /**
  * The value of ProxyJump as `ssh -G` tells it: `user@host:port` each, joined by commas; `none` for no hops.
@@ -7,8 +8,8 @@ import { describeTarget, readDestination, type Target } from "../destination.ts"
  */
 export function readJump(text: string): string | undefined {
   if (text.toLowerCase() === "none") return "none";
-  const hops = text.split(",").map(readHop);
-  return hops.includes(undefined) ? undefined : hops.join(",");
+  const hops = read(text);
+  return hops && listHops(hops);
 }
 
 /**
@@ -17,21 +18,18 @@ export function readJump(text: string): string | undefined {
  * @throws {PluginError} `config-error`
  */
 export function refuseJumpToItself(proxyJump: string | undefined, target: Target): void {
-  const hop = readHop(proxyJump?.split(",").at(-1) ?? "none");
+  const hop = isGiven(proxyJump) ? read(proxyJump)?.at(-1) : undefined;
   if (hop === undefined) return;
-  const { host, port = 22, user = target.user } = readDestination(`ssh://${hop}`);
+  const { host, port = 22, user = target.user } = hop;
   if (host !== target.host || port !== target.port || user !== target.user) return;
   throw new PluginError("config-error", `${describeTarget(target)} is to be reached through itself (ProxyJump).`, {
     hint: "A `Host *` with a ProxyJump counts for the jump host too, unless it has `ProxyJump none`.",
   });
 }
 
-function readHop(text: string): string | undefined {
-  const url = text.startsWith("ssh://") ? text : `ssh://${text}`;
+function read(text: string): DestinationParts[] | undefined {
   try {
-    const { host, port, user } = readDestination(url);
-    const place = host.includes(":") ? `[${host}]` : host;
-    return `${user === undefined ? "" : `${user}@`}${place}${port === undefined ? "" : `:${port}`}`;
+    return parseHops(text);
   } catch (failure) {
     if (failure instanceof PluginError) return undefined;
     throw failure;

@@ -7,6 +7,7 @@ import { within } from "../../lifetime/deadline.ts";
 import { later } from "../../lifetime/later.ts";
 import { makePrivateDirectory, removePrivateDirectory } from "../../lifetime/private-directory.ts";
 import type { AskPerson } from "../ask-person.ts";
+import { CONNECT_TIMEOUT_MS } from "../default-patience.ts";
 import { PausableTimer } from "../pausable-timer.ts";
 import type { Settings } from "../settings.ts";
 import { connectTimeout, type Step } from "../ssh2-errors.ts";
@@ -23,7 +24,6 @@ import { lostError, startError } from "./ssh-errors.ts";
 import { SshLog } from "./ssh-log.ts";
 import type { SystemSsh } from "./system-ssh.ts";
 
-const CONNECT_TIMEOUT_MS = 30_000;
 /** A master that is logged in answers at once. */
 const ANSWER_MS = 10_000;
 /** How long the last words may take once it has ended. */

@@ -1,16 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { PluginError } from "../../contract/errors.ts";
 import type { ConnectOptions } from "../connect-options.ts";
+import { SERVER_ALIVE_COUNT_MAX, SERVER_ALIVE_INTERVAL_MS } from "../default-patience.ts";
 import { offeredHostKeys } from "../host-key-algorithms.ts";
 import { expandHome } from "../identity-files.ts";
 import type { Settings } from "../settings.ts";
 import { isGiven } from "../way/parse-hops.ts";
 import type { SystemSsh } from "./system-ssh.ts";
 
-/** How often a silent server is asked where nobody says otherwise. */
-export const SERVER_ALIVE_INTERVAL_MS = 15_000;
-/** How many questions may stay without an answer where nobody says otherwise. */
-export const SERVER_ALIVE_COUNT_MAX = 3;
 const PINNED_KEY = fileURLToPath(new URL("./pinned-key.sh", import.meta.url));
 
 /** What must be so for a master that carries our channels and nothing else, whatever the configuration says. */

@@ -1,13 +1,14 @@
 import { execFile } from "node:child_process";
 import createDebug from "debug";
 import { makePrivateDirectory, removePrivateDirectory } from "../../lifetime/private-directory.ts";
+import { SERVER_ALIVE_COUNT_MAX, SERVER_ALIVE_INTERVAL_MS } from "../default-patience.ts";
 import { describeTarget } from "../destination.ts";
 import type { Settings } from "../settings.ts";
 import { ControlClient } from "./control-client.ts";
 import { keepMaster } from "./keep-master.ts";
 import { MuxProxy } from "./mux-proxy.ts";
 import type { Master } from "./openssh-connection.ts";
-import { SERVER_ALIVE_COUNT_MAX, SERVER_ALIVE_INTERVAL_MS, sshArguments } from "./ssh-arguments.ts";
+import { sshArguments } from "./ssh-arguments.ts";
 import { lostError } from "./ssh-errors.ts";
 import type { SystemSsh } from "./system-ssh.ts";
 

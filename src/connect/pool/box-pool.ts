@@ -93,12 +93,19 @@ export class BoxPool implements SessionSource {
     const priority = lease.isSettled ? RUNNING : START;
     for (;;) {
       const seat = await this.#seat(lease.home, priority, signal);
-      const granted = await seat.link.exec(command, seat, { signal, priority });
-      if (granted.channel) {
-        lease.take(seat.link, granted.channel, granted.end);
-        return granted.channel;
+      const { link } = seat;
+      // A connection on which a session is asked for is not idle, though no lease is at home there yet.
+      link.use(lease);
+      try {
+        const granted = await link.exec(command, seat, { signal, priority });
+        if (granted.channel) {
+          lease.take(link, granted.channel, granted.end);
+          return granted.channel;
+        }
+        if (granted.refusal) this.#onRefusal(link, granted.refusal);
+      } finally {
+        link.unuse(lease);
       }
-      if (granted.refusal) this.#onRefusal(seat.link, granted.refusal);
     }
   }
 

@@ -16,11 +16,17 @@ const PATIENCE = new Set<string>([
  * Who is connected to whom, by which way and under which rules, as one text: connections of which this is the same
  * can stand in for each other. It is made of what was resolved, so two names of one box share, and one name that leads
  * to two boxes does not. Where the system's `ssh` connects, it reads the name again, so there the name is part of it.
+ *
+ * @param hops the jump hosts on the way, each as it was resolved
  */
-export function identityOf({ alias, target, options, needsOpenSsh, ...more }: Settings): string {
+export function identityOf(settings: Settings, hops: readonly Settings[] = []): string {
+  return sorted([settings, ...hops].map(rulesOf));
+}
+
+function rulesOf({ alias, target, options, needsOpenSsh, ...more }: Settings): unknown {
   const byName = needsOpenSsh.length > 0 || options.backend === "openssh" || takesName(options.proxyCommand);
   const rules = Object.entries(options).filter(([name]) => !PATIENCE.has(name));
-  return sorted([describeTarget(target), byName ? alias : "", Object.fromEntries(rules), needsOpenSsh, more]);
+  return [describeTarget(target), byName ? alias : "", Object.fromEntries(rules), needsOpenSsh, more];
 }
 
 /** `%n` in a command is the name as it was given. */

@@ -6,7 +6,7 @@ import type { ExecChannel } from "../../contract/connection.ts";
 import type { PluginError } from "../../contract/errors.ts";
 import { throwIfAborted, within } from "../../lifetime/deadline.ts";
 import type { OwnedConnection } from "../owned-connection.ts";
-import { isSessionRefused } from "./session-refusal.ts";
+import { isSessionRefused } from "../session-refusal.ts";
 
 /** As many as OpenSSH lets one connection have, so that its limit shows in one round trip. */
 const SESSIONS_AT_ONCE = 10;

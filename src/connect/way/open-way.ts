@@ -1,7 +1,7 @@
 import type { Settings } from "../settings.ts";
 import { dialTcp } from "./dial-tcp.ts";
 import type { Errand, OpenHop } from "./errand.ts";
-import { expandTokens } from "./expand-tokens.ts";
+import { expandProxyTokens } from "./expand-proxy-tokens.ts";
 import { jump } from "./jump.ts";
 import { hopsOf, isGiven } from "./parse-hops.ts";
 import { runProxyCommand } from "./proxy-command.ts";
@@ -20,5 +20,5 @@ export async function openWay(settings: Settings, openHop: OpenHop, errand: Erra
   if (hops.length > 0) return jump(hops, target, options, errand, openHop, signal);
   const { proxyCommand } = options;
   if (!isGiven(proxyCommand)) return dialTcp(target, options, signal);
-  return runProxyCommand(expandTokens("proxyCommand", proxyCommand, { ...target, alias }));
+  return runProxyCommand(expandProxyTokens("proxyCommand", proxyCommand, { ...target, alias }));
 }

@@ -1,7 +1,7 @@
 import { PluginError } from "../../contract/errors.ts";
-import { type DestinationParts, parseDestination } from "../destination.ts";
+import { type DestinationParts, readDestination } from "../destination.ts";
 import type { Settings } from "../settings.ts";
-import { expandTokens } from "./expand-tokens.ts";
+import { expandProxyTokens } from "./expand-proxy-tokens.ts";
 
 const HOP = /^(?:(?<uri>ssh:\/\/))?(?:(?<user>.+)@)?(?<host>\[[^\]]*\]|[^:@[\]]+)(?::(?<port>\d+))?$/;
 
@@ -13,15 +13,14 @@ const HOP = /^(?:(?<uri>ssh:\/\/))?(?:(?<user>.+)@)?(?<host>\[[^\]]*\]|[^:@[\]]+
  */
 export function parseHops(text: string): DestinationParts[] {
   return text.split(",").map((hop) => {
-    const { uri, user, host = "", port } = HOP.exec(hop)?.groups ?? refuse(text);
+    const { uri, user, host = "", port } = HOP.exec(hop.replace(/^(ssh:.*)\/$/, "$1"))?.groups ?? refuse(text);
     try {
       const parts = {
         host: host.replace(/^\[(.*)\]$/, "$1"),
         ...(user === undefined ? {} : { user: uri ? decodeURIComponent(user) : user }),
         ...(port === undefined ? {} : { port: Number(port) }),
       };
-      parseDestination(parts);
-      return parts;
+      return readDestination(parts);
     } catch (cause) {
       return refuse(text, cause);
     }
@@ -44,7 +43,7 @@ export function listHops(hops: readonly DestinationParts[]): string {
  * @throws {PluginError} `config-error`
  */
 export function hopsOf({ alias, target, options: { proxyJump } }: Settings): DestinationParts[] {
-  return isGiven(proxyJump) ? parseHops(expandTokens("proxyJump", proxyJump, { ...target, alias })) : [];
+  return isGiven(proxyJump) ? parseHops(expandProxyTokens("proxyJump", proxyJump, { ...target, alias })) : [];
 }
 
 /** Whether there is one. `none` is what a configuration has to say so. */

@@ -219,4 +219,17 @@ describe.skipIf(!hasTier("openssh"))("the system's ssh is needed for", () => {
     // What the caller names is all that is offered.
     expect((await resolved(config, "box", { identityFile: plain })).needsOpenSsh).toEqual([]);
   });
+
+  test("a FIDO key of which nobody says anything, where it is the only key", async () => {
+    await using scratch = await Scratch.make();
+    await scratch.mkdir(".ssh");
+    vi.stubEnv("HOME", scratch.directory);
+    const needs = async (options: ConnectOptions = {}) => (await resolved("", "box", options)).needsOpenSsh;
+    expect(await needs()).toEqual([]);
+    const key = await scratch.put(".ssh/id_ed25519_sk", "a key");
+    expect(await needs()).toEqual([`the FIDO key ${key}`]);
+    expect(await needs({ identityFile: [] })).toEqual([]);
+    await scratch.put(".ssh/id_rsa", "another key");
+    expect(await needs()).toEqual([]);
+  });
 });

@@ -1,5 +1,5 @@
-import { PluginError } from "../../contract/errors.ts";
-import type { VendorError } from "../ssh2-errors.ts";
+import { PluginError } from "../contract/errors.ts";
+import type { VendorError } from "./ssh2-errors.ts";
 
 /**
  * Whether the server would not open one more session: it tells a reason then (RFC 4254 §5.1), and OpenSSH does so when

@@ -22,7 +22,7 @@ const SHELL_USERS = /['`";&<>|(){}]|\\$/;
  * @param option the option that is expanded, for messages
  * @throws {PluginError} `config-error` for another token, and for a value that a shell would not take for a plain word
  */
-export function expandTokens(option: string, text: string, values: TokenValues): string {
+export function expandProxyTokens(option: string, text: string, values: TokenValues): string {
   return text.replace(/%(.?)/gsu, (token) => {
     switch (token) {
       case "%%":

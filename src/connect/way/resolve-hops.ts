@@ -8,16 +8,20 @@ import { hopsOf, listHops } from "./parse-hops.ts";
 type Resolve = (destination: Destination, options: ConnectOptions) => Promise<Settings>;
 
 /**
- * Refuses jump hosts that go in a circle, without connecting to any: the system's `ssh` would start one `ssh` after the
- * other until there is no room for more.
+ * What the configuration says about the jump hosts on the way, farthest first; nothing is connected to. Jump hosts that
+ * go in a circle are refused: the system's `ssh` would start one `ssh` after the other until there is no room for more.
  *
  * @param towards the boxes that are to be reached through this one
  * @throws {PluginError} `config-error` naming the chain, or what `resolve` throws
  */
-export async function checkJumps(settings: Settings, resolve: Resolve, towards: readonly Target[] = []): Promise<void> {
+export async function resolveHops(
+  settings: Settings,
+  resolve: Resolve,
+  towards: readonly Target[] = [],
+): Promise<Settings[]> {
   const hops = hopsOf(settings);
   const [last] = hops.slice(-1);
-  if (last === undefined) return;
+  if (last === undefined) return [];
   const { configFile } = settings.options;
   const before = listHops(hops.slice(0, -1));
   const hop = await resolve(last, {
@@ -26,5 +30,5 @@ export async function checkJumps(settings: Settings, resolve: Resolve, towards: 
   });
   const through = [...towards, settings.target];
   checkChain(hop.target, { towards: through });
-  await checkJumps(hop, resolve, through);
+  return [hop, ...(await resolveHops(hop, resolve, through))];
 }
