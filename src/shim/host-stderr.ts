@@ -15,7 +15,6 @@ export class HostStderr {
   /** Lines of ours that wait for the plugin to finish one of its own. */
   readonly #waiting: string[] = [];
   #midLine = false;
-  #isImpatient = false;
   #plugin: Readable | undefined;
   #onProgress: () => void = () => {};
   #gone = false;
@@ -50,8 +49,8 @@ export class HostStderr {
   }
 
   /**
-   * Resolves when the plugin's stderr has ended and all was taken, or when nothing happened for `patienceMs`. From then on
-   * our lines wait no more for the plugin to finish one of its own.
+   * Resolves when the plugin's stderr has ended and all was taken, or when nothing happened for `patienceMs`. Then
+   * those of our lines that still wait are written in the middle of the plugin's.
    */
   async finish(patienceMs: number): Promise<void> {
     this.#flush();
@@ -77,8 +76,7 @@ export class HostStderr {
 
   /** Our lines wait while the plugin is in the middle of one; if it writes no more, they begin one of their own. */
   #flush(isImpatient = false): void {
-    this.#isImpatient ||= isImpatient;
-    if (this.#waiting.length === 0 || (this.#midLine && this.#plugin && !this.#isImpatient)) return;
+    if (this.#waiting.length === 0 || (this.#midLine && this.#plugin && !isImpatient)) return;
     if (this.#midLine) this.#write("\n");
     this.#midLine = false;
     this.#writeWaiting();

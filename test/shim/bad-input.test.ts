@@ -175,7 +175,8 @@ test("a server that drops connections before its banner is tried again", async (
   const { port } = door.address() as AddressInfo;
   open.push({ [Symbol.asyncDispose]: async () => void door.close() });
   const at = { user: server.user, host: "127.0.0.1", port };
-  const shim = startShim({ user, server: at, command: [kv], flags: ["--accept-new", "--carry", "pass"] });
+  const command = ["/bin/sh", "-c", "echo '1|1|unix|/tmp/x|grpc|'; exec sleep 60"];
+  const shim = startShim({ user, server: at, command, flags: ["--accept-new", "--carry", "pass"] });
   await shim.handshake;
   expect(arrived).toBe(3);
   shim.child.kill("SIGTERM");
