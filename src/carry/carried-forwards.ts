@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { type Address, formatAddress, longestSocketPath } from "../contract/address.ts";
+import type { Listener } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import { listenForPlugin } from "../dial/broker/listen-for-plugin.ts";
 import { within } from "../lifetime/deadline.ts";
@@ -102,12 +103,13 @@ export class CarriedForwards {
         void this.#drop(key);
       };
       const unwatch = host.network === "unix" ? whenSocketGone(host.path, drop) : () => {};
-      const listener = await listenForPlugin(await directory(), (stream) => void fromPlugin(stream, host, drop));
+      let listener: Listener | undefined;
       const close = async () => {
         unwatch();
-        await listener.close();
+        await listener?.close();
       };
       try {
+        listener = await listenForPlugin(await directory(), (stream) => void fromPlugin(stream, host, drop));
         const address = await hostToPlugin(listener.address, over);
         if (isGone) throw new PluginError("forward-failed", "The host listens there no more.");
         return { address, close };

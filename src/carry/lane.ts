@@ -49,8 +49,10 @@ export interface LaneOptions {
  *
  * The windows: the broker's bytes are no longer the same on both sides, so the sender is paid for them as soon as they
  * have come, and what the receiver pays for ours is kept. Where the sender, who does not know of ours, uses up the
- * whole window, his last bytes wait here for the receiver's next allowance. Frames that are not subject to windows
- * overtake them, so nothing can lock up.
+ * whole window, his last bytes wait here for the receiver's next allowance. SETTINGS, PING, GOAWAY and allowances overtake
+ * them, so two peers that wait for each other's allowances get them. Headers and RST_STREAM do not, whatever their
+ * stream: a receiver who reads nothing of one stream until another has begun has to have room for both, as on a
+ * connection whose window is used up by DATA.
  */
 export class Lane implements FrameHandler {
   /** The one that goes the other way. */

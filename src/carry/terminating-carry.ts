@@ -7,6 +7,7 @@ import { openHostStream } from "../dial/open-plugin-stream.ts";
 import type { Certificate } from "../handshake/certificates.ts";
 import { within } from "../lifetime/deadline.ts";
 import { join } from "../lifetime/join.ts";
+import { OpenStreams } from "../lifetime/open-streams.ts";
 import { makePrivateDirectory, removePrivateDirectory } from "../lifetime/private-directory.ts";
 import { CarriedForwards } from "./carried-forwards.ts";
 import { greet, type Peer, welcome } from "./peer.ts";
@@ -53,6 +54,8 @@ export interface TerminatingCarry extends AsyncDisposable {
   readonly address: Address;
   /** How many listeners stand for others now, the plugin's own included. */
   readonly forwards: number;
+  /** Resolves when no connection is open: all that one side sent has been handed to the other. */
+  settled(): Promise<void>;
   /** Ends all connections and listeners. May be called often; never rejects. */
   close(): Promise<void>;
 }
@@ -97,6 +100,7 @@ class Carry implements TerminatingCarry {
   readonly #plugin: Peer;
   readonly #forwards: CarriedForwards;
   readonly #streams = new Set<Duplex>();
+  readonly #accepted = new OpenStreams();
   readonly #ending = new AbortController();
   #directory: Promise<string> | undefined;
   #address: Address | undefined;
@@ -148,6 +152,10 @@ class Carry implements TerminatingCarry {
     debug("the plugin at %s is at %s for the host", formatAddress(pluginAddress), formatAddress(this.#address));
   }
 
+  settled(): Promise<void> {
+    return this.#accepted.closed();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -171,6 +179,7 @@ class Carry implements TerminatingCarry {
     const gone = new AbortController();
     const failed = new AbortController();
     const leave = () => gone.abort(new PluginError("closed", `The ${client.name} has gone.`));
+    this.#accepted.add(accepted);
     accepted.once("close", leave);
     try {
       const limits = { timeoutMs: CONNECT_MS, until: [this.#ending.signal, gone.signal, failed.signal] };

@@ -1,7 +1,7 @@
 import { consoleLogger } from "../client/log/console-logger.ts";
 import type { LogLevel } from "../client/log/logger.ts";
 import { readPluginLog } from "../client/log/read-plugin-log.ts";
-import { type Address, PluginError } from "../index.ts";
+import type { Address } from "../index.ts";
 import { exitCodeOf } from "../shim/exit-codes.ts";
 import { OnBox, type StartedOnBox } from "../shim/on-box.ts";
 import type { ShimSettings } from "../shim/settings.ts";
@@ -45,14 +45,18 @@ export async function attend({ settings, variables, logLevel, check, announce }:
     onNotice: say,
     prompts: promptOptions(),
   });
+  /** A plugin that has ended by itself meanwhile has failed at nothing else. */
+  const unlessEnded = async (failure: unknown) => {
+    if (!(await onBox.ownEnd())) throw failure;
+  };
   let isUp = false;
   try {
     await onBox.connect(interrupted.signal);
     const started = await onBox.start(variables, interrupted.signal);
     check?.(started);
-    const address = await started.runner.pluginToHost(started.handshake.address, interrupted.signal);
+    const address = await started.runner.pluginToHost(started.handshake.address, interrupted.signal).catch(unlessEnded);
     progress.done();
-    announce(started, address);
+    if (address) announce(started, address);
     isUp = true;
     const exit = await started.runner.wait(interrupted.signal);
     say(`The plugin has ended with ${exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`}.`);
@@ -69,9 +73,4 @@ export async function attend({ settings, variables, logLevel, check, announce }:
 /** To people, on stderr: stdout is for what was asked for. */
 export function say(text: string): void {
   process.stderr.write(`go-plugin-ssh: ${text}\n`);
-}
-
-/** Refuses a command line. */
-export function refuse(what: string, hint?: string): never {
-  throw new PluginError("bad-options", what, { hint });
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { type ConnectOptions, type Destination, PluginError, readDestination } from "../index.ts";
+import { type ConnectOptions, type Destination, readDestination } from "../index.ts";
+import { refuse } from "./refuse.ts";
 
 /** What commander makes of the flags that {@link addConnectionFlags} adds. */
 export interface ConnectionFlags {
@@ -93,7 +94,8 @@ export function connectionFrom(destination: string, flags: ConnectionFlags): Fla
   };
 }
 
-function collect(value: string, before: string[] = []): string[] {
+/** For options that may be repeated. */
+export function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
@@ -134,8 +136,4 @@ function chosenBackend(name: string | undefined): ConnectOptions["backend"] {
 
 function filled(flag: string, value: string): string {
   return value === "" ? refuse(`${flag} must not be empty.`) : value;
-}
-
-function refuse(what: string): never {
-  throw new PluginError("bad-options", what);
 }

@@ -1,5 +1,5 @@
 import type { Cookie } from "../shim/cookie.ts";
-import { refuse } from "./attend.ts";
+import { refuse } from "./refuse.ts";
 
 /** Reads `NAME=VALUE`. */
 export function cookieOf(text: string): Cookie {

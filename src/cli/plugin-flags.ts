@@ -1,7 +1,7 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { FORWARD_SETS } from "../shim/forward-sets.ts";
 import { SETTINGS_VERSION, type ShimSettings } from "../shim/settings.ts";
-import { addConnectionFlags, type ConnectionFlags, connectionFrom } from "./connection-flags.ts";
+import { addConnectionFlags, type ConnectionFlags, collect, connectionFrom } from "./connection-flags.ts";
 
 /** What commander makes of the flags that {@link addPluginFlags} adds. */
 export interface PluginFlags extends ConnectionFlags {
@@ -13,8 +13,12 @@ export interface PluginFlags extends ConnectionFlags {
   startTimeout?: number;
 }
 
-/** Gives `command` the flags that say where a plugin runs and what it gets. */
-export function addPluginFlags(command: Command, startTimeoutSeconds: number): Command {
+/**
+ * Gives `command` the flags that say where a plugin runs and what it gets.
+ *
+ * @param isPrivate whether nobody else may reach the plugin, so that `--tcp` is not offered; the command refuses it
+ */
+export function addPluginFlags(command: Command, startTimeoutSeconds: number, isPrivate = false): Command {
   return addConnectionFlags(command)
     .option("--directory <path>", "where the plugin runs on the box (default: the login directory)")
     .option("--forward-env <pattern>", "send variables of this environment: a name, or AWS_*; may be repeated", collect)
@@ -23,8 +27,12 @@ export function addPluginFlags(command: Command, startTimeoutSeconds: number): C
       `send variables that belong together (${Object.keys(FORWARD_SETS).join(", ")}); may be repeated`,
       collectSet,
     )
-    .option("--tcp", "listen on a port of 127.0.0.1 here, in place of a unix socket")
-    .option("--relay <mode>", 'programs on the box in place of refused forwards: "auto", "never", "always"', relayMode)
+    .addOption(new Option("--tcp", "listen on a port of 127.0.0.1 here, in place of a unix socket").hideHelp(isPrivate))
+    .option(
+      "--relay <mode>",
+      'programs on the box in place of refused forwards: "auto", "never" or "always" (default: "auto")',
+      relayMode,
+    )
     .option(
       "--start-timeout <seconds>",
       `from the start to the handshake line (default: ${startTimeoutSeconds})`,
@@ -50,11 +58,6 @@ export function settingsFrom(destination: string, command: readonly string[], fl
   };
 }
 
-/** For options that may be repeated. */
-export function collect(value: string, before: string[] = []): string[] {
-  return [...before, value];
-}
-
 /** For options that take one of a few words. */
 export function oneOf<T extends string>(...words: readonly T[]): (value: string) => T {
   return (value) => {
@@ -64,11 +67,17 @@ export function oneOf<T extends string>(...words: readonly T[]): (value: string)
   };
 }
 
+/** What each set of `--forward-env-set` holds, for the help text. */
+export const FORWARD_SETS_HELP = [
+  "Sets for --forward-env-set:",
+  ...Object.entries(FORWARD_SETS).map(([name, { what, patterns }]) => `  ${name}: ${what}\n    ${patterns.join(" ")}`),
+].join("\n");
+
 const relayMode = oneOf("auto", "never", "always");
 const setName = oneOf(...Object.keys(FORWARD_SETS));
 
 function collectSet(value: string, before: string[] = []): string[] {
-  return [...before, setName(value)];
+  return collect(setName(value), before);
 }
 
 function seconds(value: string): number {

@@ -3,10 +3,12 @@ import type { LogLevel } from "../client/log/logger.ts";
 import { type Address, formatAddress, PluginError } from "../index.ts";
 import { hostVariables, wordsOf } from "../shim/host-variables.ts";
 import type { StartedOnBox } from "../shim/on-box.ts";
-import { attend, refuse, START_TIMEOUT_SECONDS, say } from "./attend.ts";
+import { attend, START_TIMEOUT_SECONDS, say } from "./attend.ts";
 import { cookieOf, versionsOf } from "./host-flags.ts";
 import { logLevelOption } from "./log-level.ts";
-import { addPluginFlags, type PluginFlags, settingsFrom } from "./plugin-flags.ts";
+import { addPluginFlags, FORWARD_SETS_HELP, type PluginFlags, settingsFrom } from "./plugin-flags.ts";
+import { quoted } from "./quoted.ts";
+import { refuse } from "./refuse.ts";
 
 interface ReattachFlags extends PluginFlags {
   provider?: string;
@@ -18,10 +20,10 @@ interface ReattachFlags extends PluginFlags {
 
 /** `go-plugin-ssh reattach`: one plugin process on a box for many runs of a host. */
 export function reattachCommand(): Command {
-  return addPluginFlags(new Command("reattach"), START_TIMEOUT_SECONDS)
+  return addPluginFlags(new Command("reattach"), START_TIMEOUT_SECONDS, true)
     .summary("one plugin on a box for many runs of a host")
     .description("start a plugin on a box once, and print what Terraform and OpenTofu need to use it in many runs")
-    .argument("<destination>", "user@host or ssh://user@host:port")
+    .argument("<destination>", "user@host, ssh://user@host:port, or an alias of ~/.ssh/config")
     .argument("<command...>", "after `--`: the plugin on the box and its arguments")
     .option("--provider <source>", "the provider's source address, for example hashicorp/aws")
     .option("--cookie <name=value>", "the magic cookie (default: Terraform's)")
@@ -34,6 +36,8 @@ export function reattachCommand(): Command {
 It keeps running, shows the plugin's log on stderr, and ends the plugin on
 Ctrl-C. There is no TLS between Terraform and the plugin then, but SSH between
 the machines; the socket here is in a directory that only you can enter.
+
+${FORWARD_SETS_HELP}
 
 Examples:
   $ go-plugin-ssh reattach build-7 --provider hashicorp/aws -- \\
@@ -48,6 +52,9 @@ async function reattach(destination: string, command: string[], flags: ReattachF
   const { provider, json, logLevel } = flags;
   if (provider === undefined && !json) refuse("--provider is missing: the source address, for example hashicorp/aws.");
   if (provider !== undefined) checkProvider(provider);
+  if (flags.tcp) {
+    refuse("--tcp would let every user of this machine in: no TLS is between a host that reattaches and the plugin.");
+  }
   const settings = settingsFrom(destination, command, flags);
   const known = wordsOf("terraform");
   const variables = hostVariables({
@@ -63,7 +70,7 @@ async function reattach(destination: string, command: string[], flags: ReattachF
     announce: (started, address) => {
       const config = reattachConfig(started, address);
       const text = JSON.stringify(json || provider === undefined ? config : { [provider]: config });
-      process.stdout.write(json ? `${text}\n` : `${text}\n\nexport TF_REATTACH_PROVIDERS='${text}'\n`);
+      process.stdout.write(json ? `${text}\n` : `${text}\n\nexport TF_REATTACH_PROVIDERS=${quoted(text)}\n`);
       say(`${started.runner.id} serves; Ctrl-C ends it.`);
     },
   });
@@ -76,7 +83,7 @@ async function reattach(destination: string, command: string[], flags: ReattachF
 function reattachConfig({ handshake }: StartedOnBox, address: Address) {
   return {
     Protocol: handshake.protocol,
-    ProtocolVersion: Number(handshake.appVersion),
+    ProtocolVersion: handshake.appVersionNumber,
     Pid: process.pid,
     Test: true,
     Addr: { Network: address.network, String: formatAddress(address) },
@@ -84,7 +91,7 @@ function reattachConfig({ handshake }: StartedOnBox, address: Address) {
 }
 
 function refuseUnusable({ handshake }: StartedOnBox): void {
-  if (handshake.certificate.length > 50) {
+  if (handshake.hasCertificate) {
     throw new PluginError("handshake-failed", "The plugin serves TLS, which no host expects that reattaches.");
   }
 }

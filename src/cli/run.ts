@@ -5,10 +5,11 @@ import type { LogLevel } from "../client/log/logger.ts";
 import { type Address, formatAddress, PluginError } from "../index.ts";
 import { hostVariables, KNOWN_HOSTS, wordsOf } from "../shim/host-variables.ts";
 import type { StartedOnBox } from "../shim/on-box.ts";
-import { attend, refuse, START_TIMEOUT_SECONDS } from "./attend.ts";
+import { attend, START_TIMEOUT_SECONDS } from "./attend.ts";
 import { cookieOf, versionsOf } from "./host-flags.ts";
 import { logLevelOption } from "./log-level.ts";
-import { addPluginFlags, type PluginFlags, settingsFrom } from "./plugin-flags.ts";
+import { addPluginFlags, FORWARD_SETS_HELP, type PluginFlags, settingsFrom } from "./plugin-flags.ts";
+import { refuse } from "./refuse.ts";
 
 interface RunFlags extends PluginFlags {
   cookie?: string;
@@ -24,7 +25,7 @@ export function runCommand(): Command {
   return addPluginFlags(new Command("run"), START_TIMEOUT_SECONDS)
     .summary("start a plugin on a box, for people")
     .description("start a plugin on a box and tell where it is reached from here")
-    .argument("<destination>", "user@host or ssh://user@host:port")
+    .argument("<destination>", "user@host, ssh://user@host:port, or an alias of ~/.ssh/config")
     .argument("<command...>", "after `--`: the plugin on the box and its arguments")
     .option("--cookie <name=value>", "the magic cookie, without which a plugin refuses to start")
     .option("--host <name>", `the cookie and the versions of a known host: ${KNOWN_HOSTS.join(", ")}`)
@@ -37,6 +38,8 @@ export function runCommand(): Command {
       `
 It keeps running, shows the plugin's log on stderr, and ends the plugin on
 Ctrl-C.
+
+${FORWARD_SETS_HELP}
 
 Examples:
   $ go-plugin-ssh run build-7 --host terraform -- /opt/terraform-provider-aws
@@ -73,14 +76,14 @@ function words({ cookie, host, protocolVersions }: RunFlags) {
 }
 
 function facts({ runner, handshake }: StartedOnBox, address: Address) {
-  const { certificate } = handshake;
+  const der = handshake.certificate;
   return {
     network: address.network,
     address: formatAddress(address),
     protocol: handshake.protocol,
-    protocolVersion: Number(handshake.appVersion),
+    protocolVersion: handshake.appVersionNumber,
     /** As PEM; `null` where the plugin serves without TLS. */
-    certificate: certificate.length > 50 ? new X509Certificate(Buffer.from(certificate, "base64")).toString() : null,
+    certificate: der ? new X509Certificate(der).toString() : null,
     plugin: runner.id,
   };
 }

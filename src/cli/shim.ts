@@ -1,9 +1,7 @@
 import { Command } from "commander";
-import { PluginError } from "../index.ts";
-import type { CarryMode, ShimSettings } from "../shim/settings.ts";
-import { addPluginFlags, oneOf, type PluginFlags, settingsFrom } from "./plugin-flags.ts";
-
-const START_TIMEOUT_SECONDS = 55;
+import { type CarryMode, type ShimSettings, START_TIMEOUT_MS } from "../shim/settings.ts";
+import { addPluginFlags, FORWARD_SETS_HELP, oneOf, type PluginFlags, settingsFrom } from "./plugin-flags.ts";
+import { refuse } from "./refuse.ts";
 
 interface ShimFlags extends PluginFlags {
   cookie?: string;
@@ -17,15 +15,15 @@ interface ShimFlags extends PluginFlags {
 
 /** `go-plugin-ssh shim`: stands in the place of a plugin, for hosts that only know how to start a local program. */
 export function shimCommand(): Command {
-  return addPluginFlags(new Command("shim"), START_TIMEOUT_SECONDS)
+  return addPluginFlags(new Command("shim"), START_TIMEOUT_MS / 1000)
     .summary("stand in the place of a plugin on a box")
     .description("stand in the place of a plugin that runs on a box, for any host that is built on go-plugin")
-    .argument("[destination]", "user@host or ssh://user@host:port")
+    .argument("[destination]", "user@host, ssh://user@host:port, or an alias of ~/.ssh/config")
     .argument("[command...]", "after `--`: the plugin on the box and its arguments")
     .option("--cookie <name>", "the variable that holds the host's magic cookie (default: found by its place)")
     .option(
       "--carry <mode>",
-      'how connections get across: "pass" (bytes as they are), "terminate" (rewrite the broker\'s addresses), "auto"',
+      'how connections get across: "pass" (bytes as they are), "terminate" (rewrite the broker\'s addresses), "auto" (default: "auto")',
       oneOf("pass", "terminate", "auto"),
     )
     .option(
@@ -43,6 +41,8 @@ export function shimCommand(): Command {
 Hosts start it, not people: it prints one handshake line and nothing else.
 Nothing of the host's environment travels but go-plugin's own variables.
 
+${FORWARD_SETS_HELP}
+
 Examples:
   $ go-plugin-ssh shim --install ~/tf/terraform-provider-aws deploy@build-7 \\
       --forward-env-set aws -- /opt/terraform-provider-aws
@@ -55,7 +55,8 @@ Examples:
 async function shim(destination: string | undefined, words: string[], flags: ShimFlags): Promise<void> {
   const { uninstall, install } = flags;
   if (uninstall !== undefined) {
-    if (destination !== undefined || install !== undefined) refuse("--uninstall takes a path and nothing else.");
+    const isAlone = Object.keys(flags).length === 1 && destination === undefined;
+    if (!isAlone) refuse("--uninstall takes a path and nothing else.");
     const { uninstallShim } = await import("../shim/install/uninstall.ts");
     return uninstallShim(uninstall);
   }
@@ -80,8 +81,4 @@ function settingsOf(destination: string | undefined, command: string[], flags: S
     ...(carry && { carry }),
     ...(whenHostDies && { whenHostDies }),
   };
-}
-
-function refuse(what: string): never {
-  throw new PluginError("bad-options", what);
 }

@@ -4,6 +4,7 @@ import packageFile from "../../package.json" with { type: "json" };
 import { advice } from "../shim/install/advice.ts";
 import { installShim } from "../shim/install/install.ts";
 import type { ShimSettings } from "../shim/settings.ts";
+import { quoted } from "./quoted.ts";
 
 /** The part of the executable that an installed shim loads; the build puts it beside us. */
 const MODULE = new URL("./shim.js", import.meta.url);
@@ -14,7 +15,7 @@ export async function tellInstalled(
   settings: ShimSettings,
   { node, json }: { node?: string; json?: true },
 ): Promise<void> {
-  const again = ["go-plugin-ssh", ...process.argv.slice(2)].map(word).join(" ");
+  const again = ["go-plugin-ssh", ...process.argv.slice(2)].map(quoted).join(" ");
   const module = MODULE.href;
   const installed = await installShim({ path, settings, node, module, release: packageFile.version, again });
   const sha256 = createHash("sha256").update(readFileSync(installed.path)).digest("hex");
@@ -24,9 +25,4 @@ export async function tellInstalled(
       ? `${JSON.stringify({ ...installed, module, sha256 })}\n`
       : `Installed ${installed.path}.\n\n${advice(installed.path, sha256)}`,
   );
-}
-
-/** A word as it would be typed. */
-function word(text: string): string {
-  return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

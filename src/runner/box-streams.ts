@@ -9,6 +9,7 @@ import { listenByRelay } from "../exec/relay-listener.ts";
 import { canListen, type RelayTool } from "../exec/relay-tool.ts";
 import type { Exec } from "../exec/run-program.ts";
 import { within } from "../lifetime/deadline.ts";
+import { OpenStreams } from "../lifetime/open-streams.ts";
 import { explainRefusal } from "./explain-refusal.ts";
 import { cannotListen, isRefusedListen, messageOf, noSession, noTool, withOffer } from "./relay-failures.ts";
 import { RelayMemory } from "./relay-memory.ts";
@@ -25,7 +26,7 @@ export class BoxStreams {
   readonly #mode: RelayMode;
   readonly #directory: string;
   readonly #memory: RelayMemory;
-  readonly #open = new Set<Duplex>();
+  readonly #open = new OpenStreams();
   #closed = false;
 
   /** @param directory the supervisor's private one on the box */
@@ -45,7 +46,7 @@ export class BoxStreams {
       throw new PluginError("closed", "The addresses of this plugin are reached no more.");
     }
     this.#open.add(stream);
-    return stream.once("close", () => this.#open.delete(stream));
+    return stream;
   }
 
   /** Listens on the box; where the server does not do that for unix sockets, on a TCP port or by a relay. */
@@ -76,10 +77,15 @@ export class BoxStreams {
     ];
   }
 
+  /** Resolves when no connection is open. */
+  settled(): Promise<void> {
+    return this.#open.closed();
+  }
+
   /** Ends every connection that is open. On a connection that others use too, nobody else would. */
   close(): void {
     this.#closed = true;
-    for (const stream of this.#open) stream.destroy();
+    this.#open.destroy();
   }
 
   async #connect(to: Address, signal: AbortSignal | undefined): Promise<Duplex> {

@@ -12,6 +12,8 @@ export type Translator = AddrTranslator & {
   openStream(pluginAddress: Address, signal?: AbortSignal): Promise<Duplex>;
   /** What is not as usual about how addresses are reached, in lines for people. */
   notes(): readonly string[];
+  /** Resolves when no connection through it is open, and what came through has been passed on. */
+  settled(): Promise<void>;
   close(): Promise<void>;
 };
 

@@ -78,6 +78,7 @@ const IDENTITY: Translator = {
   hostToPlugin: async (address) => address,
   openStream: dial,
   notes: () => [],
+  settled: async () => {},
   close: async () => {},
 };
 

@@ -73,6 +73,9 @@ function sshTranslator(
     hostToPlugin: (address, signal) => book.hostToPlugin(address, signal),
     openStream: async (address, signal) => streams.open(book.check(address), signal),
     notes: () => streams.notes(),
+    settled: async () => {
+      await Promise.all([book.settled(), streams.settled()]);
+    },
     close: async () => {
       await book.close();
       streams.close();

@@ -21,6 +21,8 @@ const debug = createDebug("go-plugin-ssh:runner");
 
 /** Looking at the box is a courtesy to whoever reads the error; it must not keep them waiting. */
 const INSPECT_MS = 5_000;
+/** How long a host that reads slowly may take to get what the plugin sent it last. */
+const SETTLE_MS = 1_000;
 /** What a shell answers for a program that it could not execute; 2 is a binary that it took for a script. */
 const NOT_EXECUTED = new Set([2, 126, 127]);
 
@@ -135,6 +137,7 @@ export class SupervisedRunner implements Runner {
         this.#ended.reject(failure);
       })
       .then(() => this.#allPassedOn(process))
+      .then(() => this.#settled())
       .then(() => this.#tidy())
       .catch((failure) => debug("%s: %s", this.#id, failure.message));
   }
@@ -143,6 +146,12 @@ export class SupervisedRunner implements Runner {
   async #allPassedOn(process: SupervisedProcess): Promise<void> {
     const until = [this.#killed.signal, ...(this.#box ? [this.#box.lost] : [])];
     await within({ until }, () => process.passedOn()).catch(() => {});
+  }
+
+  /** So may what it sent on its connections, which end by themselves when that has been read. */
+  async #settled(): Promise<void> {
+    const until = [this.#killed.signal, ...(this.#box ? [this.#box.lost] : [])];
+    await within({ until, timeoutMs: SETTLE_MS }, async () => this.#translator?.settled()).catch(() => {});
   }
 
   /** A program that ended without a word may never have run: then its end is that it did not start. */

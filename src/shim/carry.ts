@@ -18,6 +18,8 @@ export interface OpenCarry {
   readonly address: Address;
   /** The certificate that the host is to see there, as it stands in the handshake line; `undefined`: the plugin's own. */
   readonly certificate?: string | undefined;
+  /** Resolves when no connection of the host's is open: it has been handed all that the plugin sent. */
+  settled(): Promise<void>;
 }
 
 /** What a way is made of. */

@@ -1,9 +1,13 @@
 import { type Address, formatAddress, parseAddress } from "../contract/address.ts";
 import { PluginError } from "../contract/errors.ts";
+import { decodeCertificateField } from "../handshake/certificates.ts";
 import { hasHandshakeFields } from "../handshake/handshake-line.ts";
 
 /** Which of the fields is which. */
 const [APP, NETWORK, ADDRESS, PROTOCOL, CERTIFICATE] = [1, 2, 3, 4, 5];
+
+/** Shorter fields are other data of old plugins. */
+const LONGEST_NON_CERTIFICATE = 50;
 
 /** A plugin's handshake line, field by field. What it means is the host's to judge, but for the address. */
 export class HandshakeFields {
@@ -31,9 +35,25 @@ export class HandshakeFields {
     return this.#field(PROTOCOL) || "netrpc";
   }
 
-  /** The plugin's certificate, as it stands in the line; empty if it serves without TLS. */
-  get certificate(): string {
-    return this.#field(CERTIFICATE);
+  /** The same as a number. @throws {PluginError} `handshake-failed` if it is none */
+  get appVersionNumber(): number {
+    if (/^\d{1,9}$/.test(this.appVersion)) return Number(this.appVersion);
+    const what = `The plugin chose a version of its protocol that is no number: ${JSON.stringify(this.appVersion)}.`;
+    throw new PluginError("handshake-failed", what);
+  }
+
+  /** Whether the line holds a certificate, which a plugin has that serves TLS. */
+  get hasCertificate(): boolean {
+    return this.#field(CERTIFICATE).length > LONGEST_NON_CERTIFICATE;
+  }
+
+  /**
+   * The plugin's certificate, as DER; `undefined` if it serves without TLS.
+   *
+   * @throws {PluginError} `handshake-failed` if the field holds none
+   */
+  get certificate(): Buffer | undefined {
+    return this.hasCertificate ? decodeCertificateField(this.#field(CERTIFICATE)) : undefined;
   }
 
   /** The line for the host: the same, with another address, and another certificate if one is given. */

@@ -48,14 +48,17 @@ export class HostStderr {
     plugin.on("close", end);
   }
 
-  /** Resolves when the plugin's stderr has ended and all was taken, or when nothing happened for `patienceMs`. */
+  /**
+   * Resolves when the plugin's stderr has ended and all was taken, or when nothing happened for `patienceMs`. Then
+   * those of our lines that still wait are written in the middle of the plugin's.
+   */
   async finish(patienceMs: number): Promise<void> {
     this.#flush();
     while (!this.#gone && (this.#plugin || this.#out.writableLength > 0)) {
       const more = new Promise<boolean>((resolve) => {
         this.#onProgress = () => resolve(true);
       });
-      if (!(await within({ timeoutMs: patienceMs }, () => more).catch(() => false))) return;
+      if (!(await within({ timeoutMs: patienceMs }, () => more).catch(() => false))) return this.#flush(true);
     }
   }
 
@@ -72,8 +75,8 @@ export class HostStderr {
   }
 
   /** Our lines wait while the plugin is in the middle of one; if it writes no more, they begin one of their own. */
-  #flush(): void {
-    if (this.#waiting.length === 0 || (this.#midLine && this.#plugin)) return;
+  #flush(isImpatient = false): void {
+    if (this.#waiting.length === 0 || (this.#midLine && this.#plugin && !isImpatient)) return;
     if (this.#midLine) this.#write("\n");
     this.#midLine = false;
     this.#writeWaiting();

@@ -1,6 +1,6 @@
 import { PluginError } from "../contract/errors.ts";
 import { readHandshakeLine } from "../handshake/read-handshake.ts";
-import { type Connection, type ConnectOptions, connect, type ExitStatus, SshRunner } from "../index.ts";
+import { type Connection, ConnectionPool, type ConnectOptions, type ExitStatus, SshRunner } from "../index.ts";
 import { within } from "../lifetime/deadline.ts";
 import { HandshakeFields } from "./handshake-fields.ts";
 import type { ShimSettings } from "./settings.ts";
@@ -33,6 +33,7 @@ export class OnBox {
   readonly #plugin: BoxPlugin;
   readonly #phases: [name: string, since: number][] = [];
   #began = performance.now();
+  #pool: ConnectionPool | undefined;
   #connection: Connection | undefined;
   #runner: SshRunner | undefined;
 
@@ -40,7 +41,11 @@ export class OnBox {
     this.#plugin = plugin;
   }
 
-  /** Connects. @throws {PluginError} as `connect` of the library */
+  /**
+   * Connects, again if the server drops us before its banner, as one does that has too many logins under way.
+   *
+   * @throws {PluginError} as `connect` of the library
+   */
   async connect(signal: AbortSignal): Promise<void> {
     const { timeoutMs, prompts } = this.#plugin;
     const limits = { signal, timeoutMs: prompts ? 0 : timeoutMs, onTimeout: () => this.#tooSlow() };
@@ -64,9 +69,11 @@ export class OnBox {
     const { settings, onNotice, prompts } = this.#plugin;
     this.#enter(`connecting to ${place(settings.destination)}`);
     const asking: ConnectOptions = prompts ?? { batchMode: true };
-    const connection = await connect(settings.destination, { onNotice, ...asking, ...settings.connect }, over);
+    // Of the pool it has one share; it is the pool that tries again what a server has dropped.
+    this.#pool = new ConnectionPool({ onNotice, ...asking, ...settings.connect });
+    const { connection } = await this.#pool.lease(settings.destination, over);
     this.#connection = connection;
-    if (over.aborted) await connection.close();
+    if (over.aborted) await this.#pool.close();
   }
 
   async #start(variables: Readonly<Record<string, string>>, over: AbortSignal): Promise<StartedOnBox> {
@@ -108,7 +115,7 @@ export class OnBox {
   /** Ends the plugin and the connection, whatever state they are in. Never rejects. */
   async end(): Promise<void> {
     await this.#runner?.kill().catch(() => {});
-    await this.#connection?.close();
+    await this.#pool?.close();
   }
 
   #enter(phase: string): void {

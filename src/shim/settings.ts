@@ -4,6 +4,9 @@ import type { ConnectOptions, DestinationParts, RelayMode } from "../index.ts";
 /** The form of {@link ShimSettings} that this release reads and writes. */
 export const SETTINGS_VERSION = 1;
 
+/** From the start to the handshake line, unless told otherwise: hosts give up after 60 s and say nothing useful then. */
+export const START_TIMEOUT_MS = 55_000;
+
 /** How the host's connection gets to the plugin. See {@link chooseCarry}. */
 export type CarryMode = "auto" | "pass" | "terminate";
 
@@ -28,7 +31,7 @@ export interface ShimSettings {
   hostNetwork?: "unix" | "tcp";
   /** @default "auto" */
   relay?: RelayMode;
-  /** From the start to the handshake line; hosts give up after 60 s and say nothing useful then. @default 55_000 */
+  /** From the start to the handshake line. @default START_TIMEOUT_MS */
   startTimeoutMs?: number;
   /** What to do when the host is gone without a word. @default "end", but "stay" under hosts that come back */
   whenHostDies?: "end" | "stay";
@@ -37,11 +40,15 @@ export interface ShimSettings {
 /**
  * Refuses settings of another release, which an installed shim may carry.
  *
+ * @param again what to type in order to install it again, where the shim knows
  * @throws {PluginError} `config-error` with what to do
  */
-export function checkSettings({ version }: ShimSettings): void {
+export function checkSettings({ version }: ShimSettings, again?: string): void {
   if (version === SETTINGS_VERSION) return;
   throw new PluginError("config-error", "This shim was installed by another release of go-plugin-ssh.", {
-    hint: "Install it again: `go-plugin-ssh shim --install`, with the same words as before.",
+    hint:
+      again === undefined
+        ? "Install it again: `go-plugin-ssh shim --install`, with the same words as before."
+        : `Install it again: ${again}`,
   });
 }

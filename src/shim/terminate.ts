@@ -1,13 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import { startTerminatingCarry } from "../carry/terminating-carry.ts";
-import {
-  type Certificate,
-  createCertificate,
-  decodeCertificateField,
-  encodeCertificateField,
-} from "../handshake/certificates.ts";
+import { type Certificate, createCertificate, encodeCertificateField } from "../handshake/certificates.ts";
 import type { Carry } from "./carry.ts";
 import type { HostContract } from "./forwarded-environment.ts";
+import type { HandshakeFields } from "./handshake-fields.ts";
 
 /** TLS ends here on both sides, with one certificate of ours, and the addresses that brokers announce are rewritten. */
 export function terminating({ certificatePem, variables }: HostContract, network: "unix" | "tcp"): Carry {
@@ -21,7 +17,7 @@ export function terminating({ certificatePem, variables }: HostContract, network
         {
           pluginAddress: handshake.address,
           protocol: handshake.protocol === "netrpc" ? "netrpc" : "grpc",
-          ...certificates(certificate, certificatePem, handshake.certificate),
+          ...certificates(certificate, certificatePem, handshake),
           openPluginStream: (address, over) => runner.openStream(address, over),
           hostToPlugin: (address, over) => runner.hostToPlugin(address, over),
           hostNetwork: network,
@@ -29,16 +25,17 @@ export function terminating({ certificatePem, variables }: HostContract, network
         },
         signal,
       );
-      return { address: carry.address, certificate: certificate && encodeCertificateField(certificate.der) };
+      return {
+        address: carry.address,
+        certificate: certificate && encodeCertificateField(certificate.der),
+        settled: () => carry.settled(),
+      };
     },
   };
 }
 
-/** Shorter fields are other data of old plugins. */
-const LONGEST_NON_CERTIFICATE = 50;
-
-function certificates(own: Certificate | undefined, hostPem: string | undefined, field: string) {
+function certificates(own: Certificate | undefined, hostPem: string | undefined, handshake: HandshakeFields) {
   if (!own || hostPem === undefined) return {};
-  const plugin = field.length > LONGEST_NON_CERTIFICATE ? decodeCertificateField(field) : undefined;
-  return { certificate: own, hostCertificate: new X509Certificate(hostPem).raw, pluginCertificate: plugin };
+  const hostCertificate = new X509Certificate(hostPem).raw;
+  return { certificate: own, hostCertificate, pluginCertificate: handshake.certificate };
 }

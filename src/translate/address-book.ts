@@ -76,6 +76,11 @@ export class AddressBook implements AddrTranslator, AsyncDisposable {
     return checkPluginAddress(pluginAddress, this.#options.platform, this.#options.allowAddress);
   }
 
+  /** Resolves when no connection through a forward is open. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#made].map((forward) => forward.settled()));
+  }
+
   /** Undoes every forward and removes the directory of sockets. Each call gives the same promise. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -4,6 +4,7 @@ import createDebug from "debug";
 import { type Address, formatAddress } from "../contract/address.ts";
 import type { Connection, Listener } from "../contract/connection.ts";
 import { join } from "../lifetime/join.ts";
+import { OpenStreams } from "../lifetime/open-streams.ts";
 import { whenSocketGone } from "../lifetime/when-socket-gone.ts";
 import type { Forward } from "./forward-to-plugin.ts";
 
@@ -27,7 +28,7 @@ export async function forwardToHost(
   onGone: () => void,
   signal?: AbortSignal,
 ): Promise<Forward> {
-  const sockets = new Set<Socket>();
+  const sockets = new OpenStreams();
   let listener: Listener | undefined;
   let gone = false;
   let unwatch = () => {};
@@ -43,7 +44,6 @@ export async function forwardToHost(
     const socket =
       host.network === "unix" ? connect({ path: host.path, allowHalfOpen: true }) : dialTcp(host.host, host.port);
     sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
     socket.on("error", (failure: NodeJS.ErrnoException) => {
       debug("%s: %s", formatAddress(host), failure.message);
       if (NOBODY_LISTENS.has(failure.code ?? "")) stopListening();
@@ -60,10 +60,11 @@ export async function forwardToHost(
   debug("%s is reached from the box at %s", formatAddress(host), formatAddress(made.address));
   return {
     address: made.address,
+    settled: () => sockets.closed(),
     close: async () => {
       gone = true;
       unwatch();
-      for (const socket of sockets) socket.destroy();
+      sockets.destroy();
       await made.close();
     },
   };

@@ -5,6 +5,7 @@ import createDebug from "debug";
 import { type Address, formatAddress } from "../contract/address.ts";
 import { PluginError } from "../contract/errors.ts";
 import { join } from "../lifetime/join.ts";
+import { OpenStreams } from "../lifetime/open-streams.ts";
 
 const debug = createDebug("go-plugin-ssh:forward");
 
@@ -12,6 +13,8 @@ const debug = createDebug("go-plugin-ssh:forward");
 export interface Forward {
   /** Where it can be reached: on the host's side for a plugin's address, and the other way round. */
   readonly address: Address;
+  /** Resolves when no connection through it is open: all that one side sent has been handed to the other. */
+  settled(): Promise<void>;
   /** Stops listening and ends the connections through it. May be called often; never rejects. */
   close(): Promise<void>;
 }
@@ -31,11 +34,10 @@ export async function forwardToPlugin(
   const over = new AbortController();
   // One listener for each connection that is being made is no leak.
   setMaxListeners(0, over.signal);
-  const sockets = new Set<Socket>();
+  const sockets = new OpenStreams();
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
     sockets.add(socket);
     socket.on("error", (failure) => debug("%s: %s", formatAddress(plugin), failure.message));
-    socket.on("close", () => sockets.delete(socket));
     carry(socket, connect, over.signal).catch((failure) => {
       debug("no connection to %s: %s", formatAddress(plugin), failure.message);
       // Where the network can say so, a reset and not an end: the host must not take it for an answer.
@@ -47,9 +49,10 @@ export async function forwardToPlugin(
   debug("%s is reached at %s", formatAddress(plugin), formatAddress(address));
   return {
     address,
+    settled: () => sockets.closed(),
     close: async () => {
       over.abort();
-      for (const socket of sockets) socket.destroy();
+      sockets.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
   };

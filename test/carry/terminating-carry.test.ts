@@ -3,7 +3,6 @@ import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { readHostCertificate } from "../../src/carry/host-certificate.ts";
 import { startTerminatingCarry } from "../../src/carry/terminating-carry.ts";
 import { formatAddress, parseAddress } from "../../src/contract/address.ts";
 import { createCertificate } from "../../src/handshake/certificates.ts";
@@ -231,14 +230,6 @@ describe("what cannot be carried", () => {
     const certificate = createCertificate();
     const started = startTerminatingCarry({ ...never, pluginAddress, hostCertificate: certificate.der, certificate });
     await expect(started).rejects.toMatchObject({ code: "handshake-failed" });
-  });
-
-  test("a host's certificate that is none", () => {
-    expect(readHostCertificate(undefined)).toBeUndefined();
-    expect(readHostCertificate("")).toBeUndefined();
-    const { certificatePem, der } = createCertificate();
-    expect(readHostCertificate(certificatePem)).toEqual(der);
-    expect(() => readHostCertificate("-----BEGIN CERTIFICATE-----\nno\n")).toThrow(/config-error.*PLUGIN_CLIENT_CERT/s);
   });
 
   test("anything where no directory can be made", async () => {

@@ -111,6 +111,12 @@ describe.skipIf(!hasGo())("go-plugin-ssh reattach", () => {
   test.each([
     [["--", "x"], 2, /--provider is missing/],
     [["--provider", "aws", "--", "x"], 2, /source address such as hashicorp\/aws/],
+    [["--provider", "a/b", "--tcp", "--", "x"], 2, /--tcp would let every user/],
+    [
+      ["--json", ...COOKIE, "--", "/bin/sh", "-c", "echo '1|one|unix|/tmp/x|grpc|'; exec sleep 60"],
+      76,
+      /no number: "one"/,
+    ],
   ])("refuses %j", async (words, code, message) => {
     const ended = await cli("reattach", destination(server), ...words).ended;
     expect(ended).toMatchObject({ code, stdout: "" });

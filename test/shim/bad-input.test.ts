@@ -1,4 +1,5 @@
 import { chmodSync, copyFileSync, mkdirSync, openSync, rmdirSync, writeFileSync, writeSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { EmbeddedServerOptions } from "../../src/demo/embedded-server.ts";
@@ -7,7 +8,7 @@ import { type EmbeddedTestServer, startEmbedded } from "../servers/embedded.ts";
 import { freePort } from "../servers/spawn-server.ts";
 import { built } from "../tools/built.ts";
 import { eventually } from "../tools/eventually.ts";
-import { isAlive } from "../tools/leaks.ts";
+import { isAlive, processesWith } from "../tools/leaks.ts";
 import { runNode } from "../tools/run-node.ts";
 import { openUserHome, type UserHome } from "../tools/user-home.ts";
 import { dial, HOST_VARIABLES, type ShimStart, type StartedShim, shimWords, startShim } from "./start-shim.ts";
@@ -143,6 +144,43 @@ describe("what cannot start says why, as hclog, and exits", () => {
     expect(await failed({ ...(await box({ hangAt: "auth" })), flags }, 124)).toMatch(/while connecting to/);
     expect(await failed({ ...(await box({ hangAt: "exec" })), flags }, 124)).toMatch(/while starting the plugin/);
   });
+});
+
+test("a start that took too long is told before the plugin has ended, which may take longer still", async () => {
+  const at = await box();
+  const mark = `stubborn ${at.user.directory}`;
+  const command = ["/bin/sh", "-c", `trap "" TERM; while :; do sleep 1; done # ${mark}`];
+  const shim = startShim({ ...at, command, flags: ["--carry", "pass", "--start-timeout", "1"] });
+  const plugins = () =>
+    processesWith(mark).filter(({ cmdline }) => cmdline.includes("trap") && cmdline.startsWith("/bin/sh"));
+  const tooLate = () => shim.log().filter(({ code }) => code === "timeout");
+  await eventually(() => tooLate().length > 0, { what: "the phase that was slow", state: shim.stderr });
+  const [plugin] = plugins();
+  expect(plugin && isAlive(plugin.pid)).toBe(true);
+  if (plugin) process.kill(plugin.pid, "SIGKILL");
+  expect(await shim.ended).toEqual({ code: 124, signal: null });
+  expect(tooLate()).toHaveLength(1);
+});
+
+test("a server that drops connections before its banner is tried again", async () => {
+  const { server, user } = await box();
+  let arrived = 0;
+  const door = createServer((socket) => {
+    socket.on("error", () => {});
+    arrived += 1;
+    if (arrived <= 2) socket.destroy();
+    else socket.pipe(connect(server.port, server.host).on("error", () => {})).pipe(socket);
+  });
+  await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
+  const { port } = door.address() as AddressInfo;
+  open.push({ [Symbol.asyncDispose]: async () => void door.close() });
+  const at = { user: server.user, host: "127.0.0.1", port };
+  const command = ["/bin/sh", "-c", "echo '1|1|unix|/tmp/x|grpc|'; exec sleep 60"];
+  const shim = startShim({ user, server: at, command, flags: ["--accept-new", "--carry", "pass"] });
+  await shim.handshake;
+  expect(arrived).toBe(3);
+  shim.child.kill("SIGTERM");
+  expect(await shim.ended).toEqual({ code: 143, signal: null });
 });
 
 describe("a temporary directory", () => {

@@ -1,5 +1,16 @@
 import { execFileSync, spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startEmbedded } from "../servers/embedded.ts";
@@ -36,16 +47,45 @@ describe("go-plugin-ssh shim --install", () => {
     expect(shim.stdout()).toMatch(/^1\|1\|unix\|.*\|grpc\|\n$/);
   });
 
+  test.each([
+    ["one of CommonJS", '{ "type": "commonjs" }'],
+    ["one of modules", '{ "type": "module" }'],
+    ["none", undefined],
+  ])("runs beside a package.json: %s", async (_what, packageFile) => {
+    const path = join(user.directory, "plugin");
+    expect(await cli("shim", "--install", path, "box", "--", "/x")).toMatchObject({ code: 0 });
+    if (packageFile) writeFileSync(join(user.directory, "package.json"), packageFile);
+    const ended = await runNode([path], { env: user.env });
+    expect(ended).toMatchObject({ code: 1, stdout: "", stderr: /shim of go-plugin-ssh/ });
+  });
+
   test("names files absolutely, keeps settings as data, and holds no shell", async () => {
     const path = join(user.directory, "terraform-provider-null");
-    const words = ["-i", "keys/build", "-F", "config", "--forward-env", "AWS_*", "--", "/opt/provider", "it's"];
+    writeFileSync(join(user.home, "config"), "");
+    const words = ["-i", "keys/build", "-F", "config", "--forward-env", "AWS_*"];
+    for (const setting of [
+      "CertificateFile=keys/cert.pub",
+      'userknownhostsfile "known 1" /known-2',
+      "Compression=yes",
+    ]) {
+      words.push("-o", setting);
+    }
+    words.push("--", "/opt/provider", "it's");
     expect(await cli("shim", "--install", path, "deploy@build-7", ...words)).toMatchObject({ code: 0 });
     const text = readFileSync(path, "utf8");
     expect(text.split("\n")[0]).toBe(`#!${process.execPath}`);
     const [, settings = ""] = /^const settings = (\{[\s\S]*?\n\});$/m.exec(text) ?? [];
     expect(JSON.parse(settings)).toMatchObject({
       destination: { host: "build-7", user: "deploy" },
-      connect: { identityFile: [join(user.home, "keys/build")], configFile: join(user.home, "config") },
+      connect: {
+        identityFile: [join(user.home, "keys/build")],
+        configFile: join(user.home, "config"),
+        sshOptions: [
+          `CertificateFile=${join(user.home, "keys/cert.pub")}`,
+          `userknownhostsfile "${join(user.home, "known 1")}" /known-2`,
+          "Compression=yes",
+        ],
+      },
       command: ["/opt/provider", "it's"],
       forwardEnv: ["AWS_*"],
     });
@@ -94,6 +134,29 @@ describe("go-plugin-ssh shim --install", () => {
     expect(await cli("shim", "--uninstall", path)).toMatchObject({ code: 1, stderr: /nothing at/ });
   });
 
+  test("leaves links alone, wherever they lead, and what it cannot read", async () => {
+    const shim = join(user.directory, "shim");
+    expect(await cli("shim", "--install", shim, "box", "--", "/x")).toMatchObject({ code: 0 });
+    for (const [name, to] of [
+      ["dangling", "nowhere"],
+      ["leading", shim],
+    ] as const) {
+      const path = join(user.directory, name);
+      symlinkSync(to, path);
+      expect(await cli("shim", "--install", path, "box", "--", "/x")).toMatchObject({ code: 2, stdout: "" });
+      expect(await cli("shim", "--uninstall", path)).toMatchObject({ code: 2, stdout: "" });
+      expect(lstatSync(path).isSymbolicLink() && readlinkSync(path)).toBe(to);
+    }
+    const beneath = join(shim, "plugin");
+    for (const words of [
+      ["--install", beneath, "box", "--", "/x"],
+      ["--uninstall", beneath],
+    ]) {
+      expect(await cli("shim", ...words)).toMatchObject({ code: 78, stderr: /config-error.*could not be read/s });
+    }
+    expect(readdirSync(user.directory).filter((name) => /\.[0-9a-f]{8}$/.test(name))).toEqual([]);
+  });
+
   test("refuses a Node that no first line can name, and takes a link to it", async () => {
     const spaced = join(user.directory, "a node");
     symlinkSync(process.execPath, spaced);
@@ -124,13 +187,17 @@ describe("go-plugin-ssh shim --install", () => {
       const env = { ...user.env, ...HOST_VARIABLES };
       const shim = watchShim(spawn(file, [], { env, stdio: ["ignore", "pipe", "pipe"] }));
       expect(await shim.ended).toEqual({ code: 78, signal: null });
-      expect(shim.log().at(-1)?.["@message"]).toMatch(/shim --install/);
+      expect(shim.log().at(-1)?.["@message"]).toContain(`shim --install ${path} box -- /x`);
       expect(shim.stdout()).toBe("");
     }
   });
 
   test.each([
     [["--uninstall", "x", "box"], /--uninstall takes a path and nothing else/],
+    [["--uninstall", "x", "--json"], /--uninstall takes a path and nothing else/],
+    [["--uninstall", "x", "--tcp"], /--uninstall takes a path and nothing else/],
+    [["--install", "x", "box", "--forward-env", "AWS-*", "--", "x"], /names and patterns such as "AWS_\*"/],
+    [["--install", "x", "box", "-o", "Compression=yes\nUser=x", "--", "x"], /sshOptions/],
     [["--node", "/x", "box", "--", "x"], /--node is of no use without --install/],
     [["--install", "x"], /destination is missing/],
     [["--install", "x", "box"], /command is missing/],
@@ -140,5 +207,13 @@ describe("go-plugin-ssh shim --install", () => {
     const ended = await cli("shim", ...words);
     expect(ended).toMatchObject({ code: 2, stdout: "" });
     expect(ended.stderr).toMatch(message);
+    expect(existsSync(join(user.home, "x"))).toBe(false);
+  });
+
+  test("refuses what ssh does not know", async () => {
+    const path = join(user.directory, "plugin");
+    const ended = await cli("shim", "--install", path, "box", "-o", "BogusKey=1", "--", "x");
+    expect(ended).toMatchObject({ code: expect.toBeOneOf([2, 78]), stdout: "", stderr: /BogusKey/i });
+    expect(existsSync(path)).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { readLogTime } from "../../src/client/log/log-time.ts";
 import { createCertificate } from "../../src/handshake/certificates.ts";
@@ -8,6 +9,8 @@ import { exitCodeOf } from "../../src/shim/exit-codes.ts";
 import { readContract } from "../../src/shim/forwarded-environment.ts";
 import { HandshakeFields } from "../../src/shim/handshake-fields.ts";
 import { hclogLine } from "../../src/shim/hclog.ts";
+import { HostStderr } from "../../src/shim/host-stderr.ts";
+import { eventually } from "../tools/eventually.ts";
 
 const FOLLOWERS = { PLUGIN_MIN_PORT: "10000", PLUGIN_MAX_PORT: "25000", PLUGIN_PROTOCOL_VERSIONS: "1" };
 
@@ -115,6 +118,16 @@ describe("the line", () => {
     expect(() => new HandshakeFields(line)).toThrow(/Unrecognized remote plugin message/);
   });
 
+  test("tells a number and a certificate, or what is wrong with them", () => {
+    const { der } = createCertificate({ curve: "P-256" });
+    const line = new HandshakeFields(`1|5|unix|/tmp/x|grpc|${der.toString("base64").replace(/=+$/, "")}`);
+    expect([line.appVersionNumber, line.certificate]).toEqual([5, der]);
+    const odd = new HandshakeFields(`1|five|unix|/tmp/x|grpc|${"A".repeat(60)}`);
+    expect(() => odd.appVersionNumber).toThrow(/handshake-failed.*"five"/);
+    expect(() => odd.certificate).toThrow(/handshake-failed/);
+    expect(new HandshakeFields("1|5|unix|/tmp/x|grpc|old data").certificate).toBeUndefined();
+  });
+
   test("with an address that is none is refused", () => {
     expect(() => new HandshakeFields("1|5|pipe|x|grpc|")).toThrow(/unknown address type/);
   });
@@ -129,6 +142,25 @@ describe("a line of the shim's own", () => {
     expect(entry).toMatchObject({ "@level": "warn", "@message": "two\nlines", names: ["A"], ms: 3 });
     // Go's host takes it for a time.
     expect(new Date(readLogTime(entry["@timestamp"]) ?? "")).toEqual(at);
+  });
+});
+
+describe("stderr", () => {
+  test("takes our lines in the middle of one of the plugin's, when that stands still at the end", async () => {
+    let text = "";
+    const out = new PassThrough().on("data", (chunk: Buffer) => {
+      text += chunk;
+    });
+    const stderr = new HostStderr(out, () => {});
+    const plugin = new PassThrough();
+    stderr.carry(plugin);
+    plugin.write("Password: ");
+    await eventually(() => text !== "", { what: "the plugin's words" });
+    stderr.log("error", "why");
+    expect(text).toBe("Password: ");
+    await stderr.finish(1);
+    expect(text).toMatch(/^Password: \n\{.*"why".*\}\n$/);
+    plugin.destroy();
   });
 });
 

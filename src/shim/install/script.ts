@@ -18,19 +18,19 @@ export interface ScriptParts {
 
 /**
  * The text of an installed shim. No shell is in it, so that the environment keeps its order and a start costs no further
- * process, and it is right as CommonJS and as a module, whichever Node takes it for.
+ * process, and it is right as CommonJS and as a module, whichever Node takes it for: no name in it is one of CommonJS's own.
  */
 export function shimScript({ node, module, release, again, settings }: ScriptParts): string {
   return `#!${node}
 ${MARK} ${release}: a program that uses plugins starts it in the place of a plugin, which runs on another machine.
 // It was written by: ${oneLine(again)}
 const settings = ${JSON.stringify(settings, null, 2)};
-const module = ${JSON.stringify(module)};
+const shimModule = ${JSON.stringify(module)};
 const again = ${JSON.stringify(again)};
-import(module).then(
-  ({ runShim }) => runShim(settings, process.argv.slice(2)),
+import(shimModule).then(
+  ({ runShim }) => runShim(settings, process.argv.slice(2), again),
   (failure) => {
-    const message = \`go-plugin-ssh could not be loaded from \${module}. If it was moved or removed, install it again, and then this shim: \${again}\`;
+    const message = \`go-plugin-ssh could not be loaded from \${shimModule}. If it was moved or removed, install it again, and then this shim: \${again}\`;
     const time = new Date().toISOString().replace("Z", "000Z");
     const line = { "@level": "error", "@message": message, "@module": "go-plugin-ssh.shim", "@timestamp": time };
     process.stderr.write(\`\${JSON.stringify({ ...line, error: String(failure) })}\\n\`);
