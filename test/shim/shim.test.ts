@@ -1,4 +1,5 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { GRPCController } from "../../src/dial/gen/plugin_pb.ts";
@@ -14,18 +15,22 @@ import { dial, HOST_VARIABLES, type ShimStart, type StartedShim, startShim } fro
 /** Go hosts kill what has not ended by then. */
 const SHUTDOWN_MS = 2_000;
 
+let program = "";
+/** The same under a name that no other test has. */
 let kv = "";
 let server: EmbeddedTestServer;
 let user: UserHome;
 const shims: StartedShim[] = [];
 
 beforeAll(async () => {
-  if (hasGo()) kv = await buildKv();
+  if (hasGo()) program = await buildKv();
 }, 6 * 60_000);
 
 beforeEach(async () => {
   server = await startEmbedded();
   user = await openUserHome({ dist: built(), server });
+  kv = join(user.directory, "kv");
+  if (hasGo()) symlinkSync(program, kv);
 });
 
 afterEach(async () => {
