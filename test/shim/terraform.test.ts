@@ -85,6 +85,8 @@ async function printed(reattach: Running): Promise<string> {
     text += chunk;
   });
   await reattach.said("serves; Ctrl-C ends it.");
+  // Two pipes: what was written first may come later.
+  await reattach.said("export TF_REATTACH_PROVIDERS=");
   const [, value = ""] = /^export TF_REATTACH_PROVIDERS='(.*)'$/m.exec(text) ?? [];
   expect(text.split("\n")[0]).toBe(value);
   const { "hashicorp/aws": config } = JSON.parse(value);
