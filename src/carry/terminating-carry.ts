@@ -153,7 +153,7 @@ class Carry implements TerminatingCarry {
   }
 
   settled(): Promise<void> {
-    return this.#accepted.closed();
+    return this.#accepted.over();
   }
 
   close(): Promise<void> {

@@ -38,6 +38,8 @@ export function within<T>(
       over.abort();
     };
     const endWith = (signal: AbortSignal, failure: () => unknown) => {
+      // What is tied to a signal after the end would never be released.
+      if (settled) return;
       const listener = () => {
         const reason = failure();
         settle(() => reject(reason));

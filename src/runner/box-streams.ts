@@ -26,7 +26,7 @@ export class BoxStreams {
   readonly #mode: RelayMode;
   readonly #directory: string;
   readonly #memory: RelayMemory;
-  readonly #open = new OpenStreams();
+  readonly #open = new OpenStreams("read");
   #closed = false;
 
   /** @param directory the supervisor's private one on the box */
@@ -79,7 +79,7 @@ export class BoxStreams {
 
   /** Resolves when no connection is open. */
   settled(): Promise<void> {
-    return this.#open.closed();
+    return this.#open.over();
   }
 
   /** Ends every connection that is open. On a connection that others use too, nobody else would. */

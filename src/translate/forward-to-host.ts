@@ -60,7 +60,7 @@ export async function forwardToHost(
   debug("%s is reached from the box at %s", formatAddress(host), formatAddress(made.address));
   return {
     address: made.address,
-    settled: () => sockets.closed(),
+    settled: () => sockets.over(),
     close: async () => {
       gone = true;
       unwatch();

@@ -49,7 +49,7 @@ export async function forwardToPlugin(
   debug("%s is reached at %s", formatAddress(plugin), formatAddress(address));
   return {
     address,
-    settled: () => sockets.closed(),
+    settled: () => sockets.over(),
     close: async () => {
       over.abort();
       sockets.destroy();

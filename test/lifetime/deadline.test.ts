@@ -105,6 +105,16 @@ describe("within", () => {
     expect(task).not.toHaveBeenCalled();
   });
 
+  test("ties nothing to the signals behind one that has fired already", async () => {
+    const live = new AbortController();
+    const until = [AbortSignal.abort(new PluginError("closed", "It was closed.")), live.signal];
+    await expect(within({ until, timeoutMs: 1_000 }, never)).rejects.toMatchObject({ code: "closed" });
+    await expect(within({ signal: AbortSignal.abort(), until: [live.signal] }, never)).rejects.toMatchObject({
+      code: "aborted",
+    });
+    expect(listeners(live.signal)).toBe(0);
+  });
+
   test("hands over what comes too late, and is not disturbed by how that goes", async () => {
     for (const undo of [vi.fn(), vi.fn(() => Promise.reject(new RangeError("undo"))), vi.fn(async () => {})]) {
       const outcome = later<string>();

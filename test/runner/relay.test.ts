@@ -193,8 +193,8 @@ describe("a box that has", () => {
     await using bench = await embedded({ allowTcpForwarding: false, loginShell: shellWithOnly() }).open();
     await using plugin = await started(bench);
     await using host = await hostSide(bench);
-    for (const promise of [open(plugin.runner, plugin.unix), plugin.runner.hostToPlugin(host.address)]) {
-      const failure = await failureOf(promise);
+    for (const ask of [() => open(plugin.runner, plugin.unix), () => plugin.runner.hostToPlugin(host.address)]) {
+      const failure = await failureOf(ask());
       expect(failure).toMatchObject({ code: "forward-forbidden" });
       expect(failure.hint).toMatch(/AllowStreamLocalForwarding.*Install perl, python3, socat or ncat/s);
     }
