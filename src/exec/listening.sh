@@ -1,16 +1,24 @@
 #!/bin/sh
 # Tells whether anything listens on a unix socket, without touching it: lines `mark key=value`.
 #   gps_mark  the word that starts each line    gps_path  the socket's path
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC2002
 
 gps_say() { printf '%s %s=%s\n' "$gps_mark" "$1" "$2"; }
 
+# Flags 00010000 mean that somebody accepts connections; the path is the last column. Read through a pipe: bash would
+# seek back after each line, and miss some when sockets of others come and go.
+gps_look() {
+  cat /proc/net/unix | {
+    gps_found=1
+    while read -r _ _ _ gps_flags _ _ _ gps_name; do
+      if [ "$gps_flags" = 00010000 ] && [ "$gps_name" = "$gps_path" ]; then gps_found=0; fi
+    done
+    [ "$gps_found" = 0 ]
+  }
+}
+
 if [ -S "$gps_path" ]; then gps_say file socket; elif [ -e "$gps_path" ]; then gps_say file other; else gps_say file none; fi
 if [ -r /proc/net/unix ]; then
-  # Flags 00010000 mean that somebody accepts connections; the path is the last column.
-  gps_listening=no
-  while read -r _ _ _ gps_flags _ _ _ gps_name; do
-    if [ "$gps_flags" = 00010000 ] && [ "$gps_name" = "$gps_path" ]; then gps_listening=yes; fi
-  done </proc/net/unix
-  gps_say listening "$gps_listening"
+  # The kernel hands a long table out in pieces, between which it may change.
+  if gps_look || gps_look; then gps_say listening yes; else gps_say listening no; fi
 fi

@@ -284,10 +284,11 @@ test("a server that drops us before its banner is asked a few times more, by nob
 
 describe("a command that nobody waits for", () => {
   /** Starts one that can be claimed, and counts how often it was asked to end. */
-  async function spareOn({ spare }: Connection) {
+  async function spareOn({ spare }: Connection, mayEnd: Promise<unknown> = Promise.resolve()) {
     const asked = { times: 0 };
     const channel = await spare?.exec("cat", async () => {
       asked.times += 1;
+      await mayEnd;
       if (channel) await end(channel);
     });
     if (!channel) throw new TypeError("There is no place for spare commands.");
@@ -343,6 +344,27 @@ describe("a command that nobody waits for", () => {
     expect(await rejectionOf(spareOn(connection))).toMatchObject({ code: "plugin-not-started" });
     running.push(await stay(connection));
     expect(pool.stats()).toMatchObject({ connections: 2, sessions: 3 });
+    await Promise.all(running.map(end));
+  });
+
+  test("that takes its time to make room is waited for by the one for whom it is enough", async () => {
+    await using server = await startEmbedded({ maxSessions: 2 });
+    await using pool = poolFor(server);
+    const { connection } = await pool.lease(destinationOf(server));
+    const slow = later<void>();
+    await spareOn(connection, slow.promise);
+    await spareOn(connection);
+    const starts = [stay(connection), stay(connection)];
+    // The room that the quick one makes goes to the first of them, who had asked the slow one.
+    const first = await Promise.race(starts);
+    expect(pool.stats()).toMatchObject({ connections: 1, waiting: 1, boxes: [{ handshakes: { underWay: 0 } }] });
+    // One more than there is room for needs a connection.
+    const third = await stay(connection);
+    expect(pool.stats()).toMatchObject({ connections: 2, sessions: 3 + 1 });
+    slow.resolve();
+    const running = [third, ...(await Promise.all(starts))];
+    expect(running).toContain(first);
+    expect(pool.stats()).toMatchObject({ connections: 2, waiting: 0 });
     await Promise.all(running.map(end));
   });
 });

@@ -165,7 +165,8 @@ export class BoxPool implements SessionSource {
     let seat: Seat | undefined;
     try {
       const needed = Math.ceil(this.#waiters.size / this.#expected);
-      const more = this.#spares.reclaim() ?? this.#openings.join(Math.max(1, needed), priority, waiter.left);
+      const more =
+        this.#spares.reclaim(this.#waiters.size) ?? this.#openings.join(Math.max(1, needed), priority, waiter.left);
       seat = await within({ signal }, () => Promise.race([waiter.seat, more.then(() => undefined)]));
       return seat;
     } finally {

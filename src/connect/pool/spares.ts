@@ -19,6 +19,7 @@ interface Spare {
 /** The commands that wait for whoever needs them next, or needs their sessions. */
 export class Spares {
   readonly #waiting = new Map<ExecChannel, Spare>();
+  readonly #goingBack = new Set<Promise<undefined>>();
 
   /** Keeps one until it ends. */
   add(channel: ExecChannel, spare: Spare): void {
@@ -33,13 +34,22 @@ export class Spares {
     return spare?.link.isLost ? undefined : spare;
   }
 
-  /** Has one give its session back; `undefined` if there is none. What comes resolves when it has, and never rejects. */
-  reclaim(): Promise<undefined> | undefined {
+  /**
+   * Has one more give its session back, if fewer do so than sessions are needed. `undefined` if there are not enough;
+   * else what comes resolves when the next one has, whoever asked for it, and never rejects.
+   */
+  reclaim(needed: number): Promise<undefined> | undefined {
     for (const [channel, { link, giveBack }] of this.#waiting) {
+      if (this.#goingBack.size >= needed) break;
       this.#waiting.delete(channel);
-      if (!link.isLost) return given(giveBack);
+      if (!link.isLost) this.#follow(given(giveBack));
     }
-    return undefined;
+    return this.#goingBack.size >= needed ? Promise.race(this.#goingBack) : undefined;
+  }
+
+  #follow(given: Promise<undefined>): void {
+    const over = given.then(() => void this.#goingBack.delete(over));
+    this.#goingBack.add(over);
   }
 }
 
