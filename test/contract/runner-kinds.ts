@@ -20,7 +20,7 @@ import { startGoSsh } from "../servers/go-ssh.ts";
 import { type OpenSshOptions, startOpenSsh } from "../servers/openssh.ts";
 import type { TestServer } from "../servers/server.ts";
 import { establishedOn } from "../tools/established.ts";
-import { eventually, isAlive, openSockets, processesWith } from "../tools/leaks.ts";
+import { eventually, isAlive, openSockets, processesWith, signalFound } from "../tools/leaks.ts";
 
 const FIXTURES = fileURLToPath(new URL("../fixtures", import.meta.url));
 
@@ -322,7 +322,7 @@ function openBench(
         await eventually(() => more().length === 0, { what: "all sockets to be closed", state: more });
       } finally {
         await server?.stop({ leftovers: "end" }).catch(() => {});
-        for (const { pid } of processesWith(directory)) process.kill(pid, "SIGKILL");
+        for (const { pid } of processesWith(directory)) signalFound(pid);
         rmSync(directory, { recursive: true, force: true });
       }
     },

@@ -19,7 +19,7 @@ import { startEmbedded } from "../servers/embedded.ts";
 import { startOpenSsh } from "../servers/openssh.ts";
 import type { TestServer } from "../servers/server.ts";
 import { has, hasTier } from "../tiers/tiers.ts";
-import { eventually, processesWith } from "../tools/leaks.ts";
+import { eventually, processesWith, signalFound } from "../tools/leaks.ts";
 import { dial, echo, received, Side } from "../translate/side.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
@@ -118,7 +118,7 @@ describe.each(SERVERS)("over %s", (_name, available, start) => {
       const killed = await open(tool, plugin.address);
       await eventually(() => relays(plugin.address).length > 0 && plugin.sockets.size > 0, { what: "a relay" });
       const closed = new Promise((resolve) => killed.on("error", resolve).resume());
-      for (const { pid } of relays(plugin.address)) process.kill(pid, "SIGKILL");
+      for (const { pid } of relays(plugin.address)) signalFound(pid);
       expect(await closed).toMatchObject({ code: "forward-failed" });
       await gone(plugin.address);
     });

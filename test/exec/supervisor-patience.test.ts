@@ -18,10 +18,10 @@ describe.concurrent.each(shells())("the lease under $name", (shell) => {
 
   test("lets the plugin live while heartbeats come, and ends it when they stop", async () => {
     const script = "n=0; while :; do n=$((n + 1)); echo tick $n; sleep 1; done";
-    await using trial = await Trial.start(shell, { command: sh(script), spec: { leaseMs: 3_000 } });
+    await using trial = await Trial.start(shell, { command: sh(script), spec: { leaseMs: 6_000 } });
     const beats = setInterval(() => trial.channel?.stdin.write("heartbeat\n"), 200);
     // Each tick takes more than a second, so this is more than two leases.
-    await trial.says(/tick 8\n/);
+    await trial.says(/tick 14\n/);
     clearInterval(beats);
     expect(await trial.process.exited).toEqual(TERM);
   });

@@ -82,7 +82,7 @@ describe.concurrent.each(shells())("the supervisor under $name", (shell) => {
 
   test("gives the plugin the grace to end in its own way", async () => {
     const script = "trap 'sleep 0.5; echo tidied; exit 3' TERM; echo ready; while :; do sleep 0.1; done";
-    await using trial = await Trial.start(shell, { command: sh(script) });
+    await using trial = await Trial.start(shell, { command: sh(script), spec: { killGraceMs: 30_000 } });
     await trial.says(/ready/);
     await trial.process.stop();
     expect(await trial.process.exited).toEqual({ code: 3, signal: null });

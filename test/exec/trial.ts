@@ -12,7 +12,7 @@ import { SpareSupervisor, type SpareSupervisorOptions } from "../../src/exec/spa
 import type { StartReport } from "../../src/exec/start-report.ts";
 import { SupervisedProcess } from "../../src/exec/supervised-process.ts";
 import { despiteLoss } from "../../src/lifetime/despite-loss.ts";
-import { eventually } from "../tools/eventually.ts";
+import { eventually, signalFound } from "../tools/leaks.ts";
 import { localExec, type TestShell } from "./shells.ts";
 
 const LOOK_AGAIN_MS = 50;
@@ -171,7 +171,7 @@ export class Trial implements AsyncDisposable {
       this.channel?.stdin.destroy();
       await this.nothingLeft();
     } finally {
-      for (const { pid } of this.processes()) process.kill(pid, "SIGKILL");
+      for (const { pid } of this.processes()) signalFound(pid);
       rmSync(this.base, { recursive: true, force: true });
     }
   }

@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { inject } from "vitest";
+import { signalFound } from "../tools/leaks.ts";
 import { endContainer, endWithUs } from "./container-end.ts";
 import { type ContainerFiles, writeContainerFiles } from "./container-files.ts";
 import { docker, hasBridge, type Image, imageName, logOf, processesOf, type Suite, saying } from "./docker.ts";
@@ -159,7 +160,7 @@ async function whereIs(id: string, ownPort: number | undefined): Promise<{ pid: 
 /** The part of a server that belongs to root is nobody else's to signal; it ends with the part that is the login's. */
 function signalIfOurs(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, signal);
+    signalFound(pid, signal);
   } catch (failure) {
     if ((failure as NodeJS.ErrnoException).code !== "EPERM") throw failure;
   }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { eventually } from "../tools/eventually.ts";
+import { eventually, signalFound } from "../tools/leaks.ts";
 import { endSpawned, sessionPids } from "./end-spawned.ts";
 import type { TestServer } from "./server.ts";
 import { type ServerFiles, writeServerFiles } from "./server-files.ts";
@@ -73,7 +73,7 @@ function testServer(program: ServerProgram, spawned: Parameters<typeof endSpawne
     sessionPids: pids,
     killSessions: (signal) => {
       if (program.resetBy) process.kill(pid, program.resetBy);
-      for (const session of pids()) process.kill(session, signal);
+      for (const session of pids()) signalFound(session, signal);
     },
     stop,
     [Symbol.asyncDispose]: () => stop(),

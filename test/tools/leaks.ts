@@ -31,6 +31,15 @@ export function isAlive(pid: number): boolean {
   return processTable().some((row) => row.pid === pid);
 }
 
+/** Signals a process that was found a moment ago, and may have ended since. */
+export function signalFound(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
+  try {
+    process.kill(pid, signal);
+  } catch (failure) {
+    if ((failure as NodeJS.ErrnoException).code !== "ESRCH") throw failure;
+  }
+}
+
 /** How many sockets, pipes and listeners this process has open, by the name that Node has for each kind. */
 export function openSockets(): Record<string, number> {
   const counts: Record<string, number> = {};
