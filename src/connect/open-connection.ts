@@ -16,6 +16,7 @@ import type { Settings } from "./settings.ts";
 import { SshConnection } from "./ssh-connection.ts";
 import { connectionError, connectTimeout, type Phase, type Step, type VendorError } from "./ssh2-errors.ts";
 import type { Errand, OpenHop } from "./way/errand.ts";
+import { onErrand } from "./way/on-errand.ts";
 import { openWay } from "./way/open-way.ts";
 import type { Way } from "./way/way.ts";
 
@@ -113,20 +114,15 @@ class Attempt {
     }
   }
 
-  /** The way to the server. The deadline, which may pass meanwhile, ends it too. */
   #openWay(): Promise<Way> {
-    const errand: Errand = {
-      towards: [...(this.#errand?.towards ?? []), this.#settings.target],
-      entered: (step) => this.#at(step),
-      pausedDuring: (task) => this.#timer.pausedDuring(task),
+    const attempted = {
+      target: this.#settings.target,
+      errand: this.#errand,
+      entered: (step: Step) => this.#at(step),
+      timer: this.#timer,
+      outcome: this.#outcome.promise,
     };
-    const late = new AbortController();
-    this.#outcome.promise.catch((reason) => late.abort(reason));
-    return within(
-      { until: [late.signal] },
-      (over) => openWay(this.#settings, this.#openHop, errand, over),
-      (way) => way.close(),
-    );
+    return onErrand(attempted, (errand, over) => openWay(this.#settings, this.#openHop, errand, over));
   }
 
   #enter(phase: Phase): void {

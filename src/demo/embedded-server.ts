@@ -1,5 +1,5 @@
-import { rm } from "node:fs/promises";
 import ssh2 from "ssh2";
+import { removePrivateDirectory } from "../lifetime/private-directory.ts";
 import type { Box } from "./embedded/box.ts";
 import { Door } from "./embedded/door.ts";
 import { type CloseOptions, endServer } from "./embedded/end-of-server.ts";
@@ -143,7 +143,7 @@ export class EmbeddedServer implements AsyncDisposable {
       await endServer(this.#box, this.#door, options);
     } finally {
       const files = await this.#files;
-      if (files) await rm(files.directory, { recursive: true, force: true });
+      if (files) await removePrivateDirectory(files.directory);
     }
   }
 }

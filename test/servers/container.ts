@@ -25,6 +25,8 @@ export interface ContainerOptions {
   suite?: Suite;
   /** A name in `docker/sshd/configurations`. */
   configuration?: string;
+  /** What sshd is told beyond that, as `-o NAME=value`. */
+  sshdArguments?: readonly string[];
   /** Stands before the key in `authorized_keys`. */
   keyOptions?: string;
   /** @default "dev" */
@@ -66,7 +68,7 @@ export async function startContainer(options: ContainerOptions = {}): Promise<Co
 
 /** @param ownPort where to listen if the container shares this machine's network */
 async function tryToStart(options: ContainerOptions, ownPort: number | undefined): Promise<ContainerServer> {
-  const { image = "sshd", suite = "bookworm", shared, samePids = false } = options;
+  const { image = "sshd", suite = "bookworm", shared, samePids = false, sshdArguments = [] } = options;
   const files = await writeContainerFiles(options);
   const network =
     ownPort === undefined
@@ -86,6 +88,7 @@ async function tryToStart(options: ContainerOptions, ownPort: number | undefined
     // What runs in there is ours to signal, also where we are not root.
     ...(uid > 0 ? ["--env", `LOGIN_UID=${uid}`] : []),
     imageName(image, suite),
+    ...sshdArguments,
   );
   const guard = endWithUs(id, files);
   try {

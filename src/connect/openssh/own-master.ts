@@ -3,7 +3,6 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PluginError } from "../../contract/errors.ts";
-import { within } from "../../lifetime/deadline.ts";
 import { later } from "../../lifetime/later.ts";
 import { makePrivateDirectory, removePrivateDirectory } from "../../lifetime/private-directory.ts";
 import type { AskPerson } from "../ask-person.ts";
@@ -12,6 +11,7 @@ import { PausableTimer } from "../pausable-timer.ts";
 import type { Settings } from "../settings.ts";
 import { connectTimeout, type Step } from "../ssh2-errors.ts";
 import type { Errand, OpenHop } from "../way/errand.ts";
+import { onErrand } from "../way/on-errand.ts";
 import { askpassEnvironment } from "./askpass-environment.ts";
 import { ControlClient } from "./control-client.ts";
 import { ASK } from "./control-protocol.ts";
@@ -96,7 +96,7 @@ class OwnMaster {
     try {
       const asks = mayAsk(this.#settings.options);
       if (asks) await this.#prompts.listen(this.#path("a"));
-      if (isServed(this.#settings)) this.#way = await this.#openWay();
+      if (isServed(this.#settings)) this.#way = await this.#serveWay();
       const args = sshArguments(this.#settings, ssh, this.#way?.command);
       this.#spawn(args, asks ? askpassEnvironment(this.#path("a")) : {});
       await this.#outcome.promise;
@@ -125,20 +125,17 @@ class OwnMaster {
     await removePrivateDirectory(this.#directory);
   }
 
-  /** The way through jump hosts or a command. The deadline, which may pass meanwhile, ends it too. */
-  #openWay(): Promise<ServedWay> {
-    const errand: Errand = {
-      towards: [...(this.#errand?.towards ?? []), this.#settings.target],
-      entered: (step) => this.#at(step),
-      pausedDuring: (task) => this.#timer.pausedDuring(task),
+  /** The way through jump hosts or a command. */
+  #serveWay(): Promise<ServedWay> {
+    const attempted = {
+      target: this.#settings.target,
+      errand: this.#errand,
+      entered: (step: Step) => this.#at(step),
+      timer: this.#timer,
+      outcome: this.#outcome.promise,
     };
-    const late = new AbortController();
-    this.#outcome.promise.catch((reason) => late.abort(reason));
-    return within(
-      { until: [late.signal] },
-      (over) => serveWay(this.#settings, this.#openHop, errand, this.#path("w"), over),
-      (way) => way.close(),
-    );
+    const path = this.#path("w");
+    return onErrand(attempted, (errand, over) => serveWay(this.#settings, this.#openHop, errand, path, over));
   }
 
   #at(step: Step): void {

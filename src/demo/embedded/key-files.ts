@@ -1,6 +1,6 @@
-import { mkdtemp, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makePrivateDirectory } from "../../lifetime/private-directory.ts";
 
 /** Where the files are that an SSH client needs. */
 export interface KeyFiles {
@@ -12,9 +12,9 @@ export interface KeyFiles {
   readonly knownHostsFile: string;
 }
 
-/** Writes the client's key and a known_hosts file into a fresh directory that only the current user can enter. */
+/** Writes the client's key and a known_hosts file into a fresh private directory. */
 export async function writeKeyFiles(privateKey: string, knownHosts: string): Promise<KeyFiles> {
-  const directory = await mkdtemp(join(tmpdir(), "gps-embedded-"));
+  const directory = await makePrivateDirectory();
   const files = {
     directory,
     identityFile: join(directory, "id_ed25519"),
