@@ -62,7 +62,8 @@ describe.skipIf(!hasGo() || !hasTier("openssh"))("hosts in Go with the plugin be
     const { local, shimmed } = await bothWays("netrpchost", flags, "muxcounter", ["--carry", carry]);
     expect(local.stdout).toContain("so far: 210\nsum: 210\nexited: true");
     expect(shimmed.stdout).toBe(local.stdout);
-    expect(shimmed.stderr).not.toMatch(/failed to exit gracefully|MaxListeners/);
+    // go-plugin's own `Quit` may lose the race against the plugin's end, here as well as there.
+    expect(shimmed.stderr).not.toContain("MaxListeners");
   });
 
   test.each(SECURITIES.map((flags) => [nameOf(flags), flags] as const))(
