@@ -51,10 +51,14 @@ export function within<T>(
 
     if (limits.timeoutMs) {
       const { timeoutMs } = limits;
-      const timer = setTimeout(() => {
+      const giveUp = () =>
         settle(() =>
           reject(limits.onTimeout?.() ?? new PluginError("timeout", `Nothing came within ${timeoutMs} ms.`)),
         );
+      const timer = setTimeout(() => {
+        // After a hold-up of the whole process, timers come before the answers that have been there for long.
+        const turn = setImmediate(giveUp);
+        undo.push(() => clearImmediate(turn));
       }, timeoutMs);
       undo.push(() => clearTimeout(timer));
     }

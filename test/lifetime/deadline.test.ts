@@ -1,10 +1,11 @@
-import { getEventListeners } from "node:events";
+import { getEventListeners, once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { PluginError } from "../../src/contract/errors.ts";
 import { abortError, throwIfAborted, within } from "../../src/lifetime/deadline.ts";
 import { later } from "../../src/lifetime/later.ts";
 
-beforeEach(() => void vi.useFakeTimers());
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
 afterEach(() => {
   // Whatever a wait has started must be over with it.
   expect(vi.getTimerCount()).toBe(0);
@@ -64,8 +65,8 @@ describe("within", () => {
     vi.advanceTimersByTime(999);
     expect(over?.aborted).toBe(false);
     vi.advanceTimersByTime(1);
-    expect(over?.aborted).toBe(true);
     expect(await failure).toMatchObject({ code: "timeout", message: "[timeout] Nothing came within 1000 ms." });
+    expect(over?.aborted).toBe(true);
   });
 
   test("ends at the deadline with the error that the caller has for it", async () => {
@@ -74,6 +75,28 @@ describe("within", () => {
     const failure = waiting.catch((reason) => reason);
     vi.advanceTimersByTime(10);
     expect(await failure).toBe(error);
+  });
+
+  test("does not give up on what is there already, also if the process was held up past the deadline", async () => {
+    vi.useRealTimers();
+    const arrived = later<Socket>();
+    const server = createServer((socket) => arrived.resolve(socket)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const client = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    const socket = await arrived.promise;
+    try {
+      const written = new Promise((resolve) => client.write("in time", resolve));
+      const waiting = within({ timeoutMs: 20 }, () => once(socket, "data"));
+      // It is in the kernel's hands now, and nobody reads until the deadline has passed.
+      await written;
+      const heldUpUntil = performance.now() + 100;
+      while (performance.now() < heldUpUntil);
+      expect(String(await waiting)).toBe("in time");
+    } finally {
+      for (const one of [socket, client]) one.destroy();
+      server.close();
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    }
   });
 
   test.each([0, undefined])("has no deadline with timeoutMs %s", (timeoutMs) => {
