@@ -14,6 +14,8 @@ await using client = new Client({
   handshakeConfig: { protocolVersion: 1, magicCookieKey: "GO_PLUGIN_SSH_DEMO", magicCookieValue: "hello" },
   plugins: { demo: Demo },
   autoMtls: false,
+  // An interpreter may take its time to leave.
+  shutdownTimeoutMs: 10_000,
   runnerFunc: ({ environment }) => new SshRunner({ destination, command: [program, ...args], environment }),
 });
 const demo = await client.dispense("demo");

@@ -77,7 +77,10 @@ async function run(name: string, plugin: Example["plugin"], isLocal = false) {
 }
 
 describe("the examples", () => {
-  beforeAll(() => void built());
+  beforeAll(async () => {
+    built();
+    if (hasTier("go")) await Promise.all([buildUpstreamExample("grpc"), buildUpstreamExample("bidirectional")]);
+  }, 6 * 60_000);
 
   test("are all run here, and all described", () => {
     const files = readdirSync(EXAMPLES).filter((name) => name.endsWith(".ts"));

@@ -136,7 +136,7 @@ describe.each([
       void close();
     }
     await eventually(() => carried.carry.forwards <= 34, { what: "few forwards", state: () => carried.carry.forwards });
-  }, 30_000);
+  }, 120_000);
 
   test("a plugin that cannot be reached ends the host's connection, with a warning", async () => {
     await using carried = await startCarried({ tls });

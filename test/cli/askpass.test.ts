@@ -10,7 +10,7 @@ import { startEmbedded } from "../servers/embedded.ts";
 import { startOpenSsh } from "../servers/openssh.ts";
 import { has, hasTier } from "../tiers/tiers.ts";
 import { built } from "../tools/built.ts";
-import { eventually } from "../tools/eventually.ts";
+import { eventually, isAlive } from "../tools/leaks.ts";
 import { startOnTerminal } from "../tools/on-terminal.ts";
 import { openUserHome, type UserHome } from "../tools/user-home.ts";
 
@@ -119,12 +119,11 @@ describe.skipIf(!hasTier("accounts"))("without a terminal", () => {
     const pidFile = join(user.directory, "pid");
     const { env } = askpass(user, `echo $$ >'${pidFile}'; exec sleep 600`);
     const run = startCli(built(), withEnv(user, env), to(server));
-    const pid = await eventually(() => existsSync(pidFile) && Number(readFileSync(pidFile, "utf8")), {
-      what: "askpass",
-    });
+    const written = () => existsSync(pidFile) && (Number(readFileSync(pidFile, "utf8")) || undefined);
+    const pid = await eventually(written, { what: "askpass" });
     run.child.kill("SIGINT");
     expect((await run.ended).code).toBe(130);
-    await eventually(() => !existsSync(`/proc/${pid}`), { what: "askpass to end" });
+    await eventually(() => !isAlive(pid), { what: "askpass to end" });
   });
 });
 

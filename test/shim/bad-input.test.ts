@@ -8,10 +8,13 @@ import { type EmbeddedTestServer, startEmbedded } from "../servers/embedded.ts";
 import { freePort } from "../servers/spawn-server.ts";
 import { built } from "../tools/built.ts";
 import { eventually } from "../tools/eventually.ts";
-import { isAlive, processesWith } from "../tools/leaks.ts";
+import { isAlive, processesWith, signalFound } from "../tools/leaks.ts";
 import { runNode } from "../tools/run-node.ts";
 import { openUserHome, type UserHome } from "../tools/user-home.ts";
 import { dial, HOST_VARIABLES, type ShimStart, type StartedShim, shimWords, startShim } from "./start-shim.ts";
+
+/** In so many seconds everything before the phase that is meant has long been done, also there. */
+const ENOUGH_SECONDS = "15";
 
 const CLI = () => join(built(), "go-plugin-ssh.js");
 
@@ -125,7 +128,9 @@ describe("what cannot start says why, as hclog, and exits", () => {
     const shim = startShim({ user, server, command: [kv], flags: ["--carry", "pass", "--relay", "never"] });
     const { services } = await dial(shim);
     await expect(services.kv.version({})).rejects.toMatchObject({ message: /unavailable|internal|closed|aborted/i });
-    expect(shim.stderr()).toMatch(/"@level":"error".*forward-forbidden/);
+    // What it wrote first may come later: stderr is another pipe.
+    const told = () => /"@level":"error".*forward-forbidden/.test(shim.stderr());
+    await eventually(told, { what: "the shim to say why", state: shim.stderr });
     shim.child.kill("SIGTERM");
     expect(await shim.ended).toEqual({ code: 143, signal: null });
   });
@@ -137,12 +142,15 @@ describe("what cannot start says why, as hclog, and exits", () => {
     expect(await failed({ ...(await box()), command: [kv, ...flags] }, code)).toMatch(message);
   });
 
-  test("a start that takes too long: which phase was slow", async () => {
-    const flags = ["--carry", "pass", "--start-timeout", "1"];
-    const silent = { ...(await box()), flags, command: [kv, "-silent"] };
-    expect(await failed(silent, 124)).toMatch(/while waiting for the plugin's handshake line/);
-    expect(await failed({ ...(await box({ hangAt: "auth" })), flags }, 124)).toMatch(/while connecting to/);
-    expect(await failed({ ...(await box({ hangAt: "exec" })), flags }, 124)).toMatch(/while starting the plugin/);
+  test("a start that takes too long: which phase was slow", { timeout: 120_000 }, async () => {
+    const limit = (seconds: string) => ["--carry", "pass", "--start-timeout", seconds];
+    const silent = { ...(await box()), flags: limit(ENOUGH_SECONDS), command: [kv, "-silent"] };
+    const withoutLogin = { ...(await box({ hangAt: "auth" })), flags: limit("1") };
+    const withoutCommand = { ...(await box({ hangAt: "exec" })), flags: limit(ENOUGH_SECONDS) };
+    const said = await Promise.all([silent, withoutLogin, withoutCommand].map((start) => failed(start, 124)));
+    expect(said[0]).toMatch(/while waiting for the plugin's handshake line/);
+    expect(said[1]).toMatch(/while connecting to/);
+    expect(said[2]).toMatch(/while starting the plugin/);
   });
 });
 
@@ -150,14 +158,18 @@ test("a start that took too long is told before the plugin has ended, which may 
   const at = await box();
   const mark = `stubborn ${at.user.directory}`;
   const command = ["/bin/sh", "-c", `trap "" TERM; while :; do sleep 1; done # ${mark}`];
-  const shim = startShim({ ...at, command, flags: ["--carry", "pass", "--start-timeout", "1"] });
+  const shim = startShim({ ...at, command, flags: ["--carry", "pass", "--start-timeout", ENOUGH_SECONDS] });
   const plugins = () =>
     processesWith(mark).filter(({ cmdline }) => cmdline.includes("trap") && cmdline.startsWith("/bin/sh"));
   const tooLate = () => shim.log().filter(({ code }) => code === "timeout");
-  await eventually(() => tooLate().length > 0, { what: "the phase that was slow", state: shim.stderr });
+  await eventually(() => tooLate().length > 0, {
+    what: "the phase that was slow",
+    state: shim.stderr,
+    timeoutMs: 45_000,
+  });
   const [plugin] = plugins();
   expect(plugin && isAlive(plugin.pid)).toBe(true);
-  if (plugin) process.kill(plugin.pid, "SIGKILL");
+  if (plugin) signalFound(plugin.pid);
   expect(await shim.ended).toEqual({ code: 124, signal: null });
   expect(tooLate()).toHaveLength(1);
 });

@@ -6,7 +6,7 @@ import { startOpenSsh } from "../servers/openssh.ts";
 import { CROWDSEC, hasTier } from "../tiers/tiers.ts";
 import { built } from "../tools/built.ts";
 import { eventually } from "../tools/eventually.ts";
-import { isAlive } from "../tools/leaks.ts";
+import { isAlive, signalFound } from "../tools/leaks.ts";
 import { runNode } from "../tools/run-node.ts";
 import { openUserHome } from "../tools/user-home.ts";
 import { destination } from "./start-shim.ts";
@@ -52,7 +52,7 @@ describe.skipIf(!hasTier("crowdsec") || !hasTier("openssh"))("crowdsec, unchange
       expect(crowdsec.output).not.toMatch(/level=(error|fatal)/);
     }
     // crowdsec leaves its plugins to themselves. One that runs here lives on; the shim sees that its host is gone.
-    if (where === "here") for (const pid of plugins) process.kill(pid, "SIGKILL");
+    if (where === "here") for (const pid of plugins) signalFound(pid);
     await eventually(() => !plugins.some(isAlive), { what: "the plugin to end", timeoutMs: PATIENCE_MS });
     await eventually(() => readdirSync(user.tmp).length === 0, { what: "the shim to end", timeoutMs: PATIENCE_MS });
     const logins = (await server.log()).match(/Accepted publickey for/g)?.length ?? 0;
