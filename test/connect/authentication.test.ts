@@ -44,9 +44,7 @@ describe.skipIf(!hasTier("openssh") || !has("ssh-agent"))("an agent with two hun
     expect(await offers(server)).toBe(1);
   });
 
-  test("is too much otherwise: as many are shown as with ssh, and the error says what helps", {
-    timeout: 30_000,
-  }, async () => {
+  test("is too much otherwise: as many are shown as with ssh, and the error says what helps", async () => {
     await using server = await startOpenSsh({ logLevel: "DEBUG1" });
     await using agent = await SshAgent.start();
     const mine = generateKey("ed25519");

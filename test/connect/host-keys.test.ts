@@ -493,7 +493,7 @@ describe.skipIf(!hasSsh)("compared with ssh", () => {
     ["a broken line", "HERE ssh-ed25519 AAAA\n"],
     ["the alias", `name ${ed}\n`, "NAME"],
     ["the alias with the port", `[name]:PORT ${ed}\nHERE ${ed}\n`, "name"],
-  ])("we decide and record alike: %s", { timeout: 30_000 }, async (_, template, alias) => {
+  ])("we decide and record alike: %s", async (_, template, alias) => {
     const text = template.replaceAll("HERE", `[${HOST}]:${port}`).replaceAll("PORT", String(port));
     for (const strict of ["yes", "accept-new"] as const) {
       const [theirs, ours] = [file(text), file(text)];
@@ -505,7 +505,7 @@ describe.skipIf(!hasSsh)("compared with ssh", () => {
     }
   });
 
-  test("we are stricter: a key that is revoked for the bare name is trusted by ssh", { timeout: 30_000 }, async () => {
+  test("we are stricter: a key that is revoked for the bare name is trusted by ssh", async () => {
     const text = `@revoked ${HOST} ${ed}\n`;
     expect(await askSsh(file(text), "accept-new", undefined)).toBe("trusted");
     expect(await askUs(file(text), "accept-new", undefined)).toBe("host-key-revoked");

@@ -142,7 +142,7 @@ describe.skipIf(!hasTier("openssh") || !has("socat"))("what known_hosts files sa
     return theirs === "host-key-changed" && isWithout ? "asked for by another type on record" : undefined;
   }
 
-  test(`is what we do, in ${CASES} generated cases`, { timeout: 300_000 }, async () => {
+  test(`is what we do, in ${CASES} generated cases`, { timeout: 600_000 }, async () => {
     const random = new Random(4253);
     const cases = random.times(CASES, () => makeCase(random, keys));
     const seen: Record<string, number> = {};

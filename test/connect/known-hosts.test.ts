@@ -332,7 +332,7 @@ describe.skipIf(!hasKeygen)("compared with ssh-keygen", () => {
     { weight: 2, arbitrary: changed },
   );
 
-  test("the same lines and the same keys are found in 400 generated files", { timeout: 60_000 }, () => {
+  test("the same lines and the same keys are found in 400 generated files", { timeout: 300_000 }, () => {
     const file = join(directory, "generated");
     let found = 0;
     fc.assert(

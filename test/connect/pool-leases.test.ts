@@ -35,7 +35,7 @@ function count(kinds: readonly (new (...args: never[]) => unknown)[]): number[] 
   return kinds.map((kind) => queryObjects?.(kind as never, { format: "count" }) ?? 0);
 }
 
-test("ten thousand leases with aborts, commands and lost connections leave nothing", { timeout: 180_000 }, async () => {
+test("ten thousand leases with aborts, commands and lost connections leave nothing", { timeout: 600_000 }, async () => {
   const passwords = Object.fromEntries(USERS.map((user) => [user, PASSWORD]));
   await using server = await startEmbedded({ maxSessions: 3, authorizedKeys: [], passwords });
   // Node warns of it once, which is no trace of ours.

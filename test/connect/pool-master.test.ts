@@ -37,7 +37,7 @@ describe.skipIf(!hasTier("openssh"))("openssh: where the user has a master runni
     const master = spawn("ssh", ["-F", configFile, "-M", "-N", "box"], { stdio: "ignore" });
     const ended = once(master, "exit");
     try {
-      await eventually(() => existsSync(socket), { what: "the master to listen", timeoutMs: 20_000 });
+      await eventually(() => existsSync(socket), { what: "the master to listen" });
       await leavesNoTrace(async () => {
         await using pool = new ConnectionPool({ configFile, backend: "openssh", globalKnownHostsFile: [] });
         const leases = await Promise.all(Array.from({ length: expected.plugins }, () => pool.lease("box")));

@@ -1,7 +1,10 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import ssh2 from "ssh2";
 import { describe, expect, test } from "vitest";
 import { ConnectionPool } from "../../src/connect/pool.ts";
 import { startContainer } from "../servers/container.ts";
+import type { TestServer } from "../servers/server.ts";
 import { hasTier } from "../tiers/tiers.ts";
 import { eventually } from "../tools/eventually.ts";
 import { rejectionOf } from "./failure-of.ts";
@@ -9,15 +12,17 @@ import { destinationOf, login, optionsFor } from "./login.ts";
 import { Scratch } from "./scratch.ts";
 
 /** One failed login is enough for a while of silence. */
-const STRICT = ["-o", "PerSourcePenalties=authfail:6s min:1s"];
+const STRICT = ["-o", "PerSourcePenalties=authfail:15s min:1s"];
 const WAITERS = 4;
 
 describe.skipIf(!hasTier("container"))("container: an OpenSSH that penalises failed logins", () => {
-  test("is left alone by all who wait, who are told why, and lets them in later", async () => {
+  test("is left alone by all who wait, who are told why, and lets them in later", { timeout: 120_000 }, async () => {
     await using server = await startContainer({ suite: "trixie", sshdArguments: STRICT });
     await using scratch = await Scratch.make();
     const wrongKey = await scratch.put("key", ssh2.utils.generateKeyPairSync("ed25519").private);
     expect((await rejectionOf(login(server, { identityFile: wrongKey }))).code).toBe("auth-failed");
+    // sshd learns of it when the process has ended that has served the login.
+    await eventually(async () => (await greeting(server)).includes("Not allowed"), { what: "the penalty" });
 
     const lease = (pool: ConnectionPool) => pool.lease(destinationOf(server));
     await using pool = new ConnectionPool(optionsFor(server, { identityFile: server.identityFile }));
@@ -30,7 +35,17 @@ describe.skipIf(!hasTier("container"))("container: an OpenSSH that penalises fai
     // They share one handshake, and nobody tried again: that would only have made it worse.
     expect(pool.stats().boxes[0]?.totals).toMatchObject({ opened: 0, dropped: 1, retried: 0 });
 
-    const { connection } = await eventually(() => lease(pool), { what: "the end of the penalty", timeoutMs: 30_000 });
+    const { connection } = await eventually(() => lease(pool), { what: "the end of the penalty", timeoutMs: 60_000 });
     expect(await (await connection.exec("exit 3")).exited).toEqual({ code: 3, signal: null });
   });
 });
+
+/** What the server says first. */
+async function greeting({ host, port }: TestServer): Promise<string> {
+  const socket = connect({ host, port });
+  try {
+    return String(await once(socket, "data"));
+  } finally {
+    socket.destroy();
+  }
+}

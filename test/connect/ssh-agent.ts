@@ -1,6 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { promisify } from "node:util";
 import { eventually } from "../tools/eventually.ts";
@@ -25,7 +24,8 @@ export class SshAgent implements AsyncDisposable {
     const socket = scratch.path("agent");
     const child = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
     const agent = new SshAgent(child, scratch, socket);
-    await eventually(() => existsSync(socket), { what: "ssh-agent to listen" });
+    // The file is there before anybody listens.
+    await eventually(() => isListening(socket), { what: "ssh-agent to listen" });
     return agent;
   }
 
@@ -52,6 +52,16 @@ export class SshAgent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
     await this.#scratch[Symbol.asyncDispose]();
+  }
+}
+
+async function isListening(path: string): Promise<boolean> {
+  const socket = connect(path);
+  try {
+    await once(socket, "connect");
+    return true;
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -4,6 +4,7 @@ import type { CloseOptions } from "../../src/demo/embedded-server.ts";
 import { eventually } from "../tools/eventually.ts";
 import type { ContainerFiles } from "./container-files.ts";
 import { docker } from "./docker.ts";
+import { PATIENCE_MS } from "./server.ts";
 
 /** What a server writes itself when it listens, and while people log in and out. */
 const OF_THE_SERVER = /^\/var\/log\/|^\/run\/\w+\.pid$/;
@@ -27,7 +28,7 @@ export interface Ending {
  */
 export async function endContainer(
   ending: Ending,
-  { leftovers = "fail", patienceMs = 5000 }: CloseOptions,
+  { leftovers = "fail", patienceMs = PATIENCE_MS }: CloseOptions,
 ): Promise<void> {
   const { id, files, guard } = ending;
   try {

@@ -13,7 +13,8 @@ describe.skipIf(!hasTier("container"))("container: startContainer", () => {
     expect(await client.run("id -un; echo $$")).toMatchObject({ stdout: expect.stringMatching(/^dev\n\d+\n$/) });
     const sessions = server.sessionPids();
     expect(sessions.length).toBeGreaterThan(0);
-    expect(await server.log()).toContain("Accepted publickey for dev");
+    const log = async () => (await server.log()).includes("Accepted publickey for dev");
+    await eventually(log, { what: "the engine to have its words", state: () => server.log() });
     await server.stop();
     await client.gone;
     expect([server.pid, ...sessions].filter(isAlive)).toEqual([]);

@@ -85,11 +85,14 @@ export function commandContract(kind: ServerKind): void {
       const directory = mkdtempSync(join(tmpdir(), "gps-test-"));
       const permit = join(directory, "speak");
       const child = `while [ ! -e ${permit} ]; do sleep 0.02; done; echo late`;
-      const channel = await client.start(`(${child}) & exit 4`);
+      const channel = await client.start(`(${child}) & read line; exit 4`);
       const ended = ending(channel);
       const output = buffer(channel);
       channel.stderr.resume();
-      expect(await once(channel, "exit")).toEqual([4]);
+      // Not before somebody listens for it.
+      const exit = once(channel, "exit");
+      channel.write("go on\n");
+      expect(await exit).toEqual([4]);
       writeFileSync(permit, "");
       expect((await output).toString()).toBe("late\n");
       expect(await ended).toMatchObject({ code: 4 });

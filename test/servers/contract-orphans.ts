@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { describe, expect, test } from "vitest";
-import { eventually, isAlive } from "../tools/leaks.ts";
+import { eventually, isAlive, processesWith } from "../tools/leaks.ts";
 import { ending, firstLine, PlainClient } from "./client.ts";
 import type { ServerKind, TestServer } from "./server.ts";
 
@@ -81,6 +81,7 @@ export function orphanContract(kind: ServerKind): void {
       // An empty environment says nothing about where it comes from; the process group still does.
       const channel = await client.start("echo $$; exec env -i /bin/sleep 300");
       const pid = Number(await firstLine(channel));
+      await runs(pid, "/bin/sleep 300");
       await expect(server.stop({ patienceMs: 100 })).rejects.toThrow(`process ${pid}: /bin/sleep 300`);
       await eventually(() => !isAlive(pid), { what: "the command to be ended" });
       await client.gone;
@@ -90,6 +91,7 @@ export function orphanContract(kind: ServerKind): void {
       const server = await kind.start();
       await using client = await PlainClient.connect(server);
       const { stdout } = await client.run("setsid sleep 300 </dev/null >/dev/null 2>&1 & echo $!");
+      await runs(Number(stdout), "sleep 300");
       await expect(server.stop({ patienceMs: 100 })).rejects.toThrow("sleep 300");
       await eventually(() => !isAlive(Number(stdout)), { what: "the command to be ended" });
     });
@@ -99,6 +101,7 @@ export function orphanContract(kind: ServerKind): void {
         const server = await kind.start();
         await using client = await PlainClient.connect(server);
         const { stdout } = await client.run("sleep 300 </dev/null >/dev/null 2>&1 & echo $!");
+        await runs(Number(stdout), "sleep 300");
         await server.stop({ leftovers });
         await server[Symbol.asyncDispose]();
         if (leftovers === "end") await eventually(() => !isAlive(Number(stdout)), { what: "the command to be ended" });
@@ -122,4 +125,10 @@ export function orphanContract(kind: ServerKind): void {
       await eventually(() => !isAlive(pid), { what: "the child to end" });
     });
   });
+}
+
+/** Waits until a process that is known by its pid runs the program that it is to become. */
+async function runs(pid: number, command: string): Promise<void> {
+  const found = () => processesWith(command).some((row) => row.pid === pid && row.cmdline === command);
+  await eventually(found, { what: `${pid} to be ${command}` });
 }

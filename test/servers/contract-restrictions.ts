@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { eventually } from "../tools/eventually.ts";
 import { firstLine, PlainClient } from "./client.ts";
 import type { Restrictions, ServerKind } from "./server.ts";
+import { freePort } from "./spawn-server.ts";
 
 const YES = "yes";
 const FORBIDDEN = "1 (SSH) Channel open failure: open failed";
@@ -128,8 +129,7 @@ class Targets implements AsyncDisposable {
     const targets = new Targets();
     targets.port = await targets.#listen({ port: 0, host: "127.0.0.1" });
     await targets.#listen({ path: targets.path("live.sock") });
-    targets.closedPort = await targets.#listen({ port: 0, host: "127.0.0.1" });
-    await closed(targets.#servers.pop());
+    targets.closedPort = await freePort();
     return targets;
   }
 
@@ -150,6 +150,6 @@ class Targets implements AsyncDisposable {
   }
 }
 
-function closed(server: Server | undefined): Promise<void> {
-  return new Promise((resolve) => (server ? server.close(() => resolve()) : resolve()));
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
 }

@@ -5,12 +5,9 @@ import { orphanContract } from "./contract-orphans.ts";
 import { restrictionContract } from "./contract-restrictions.ts";
 import type { ServerKind } from "./server.ts";
 
-/** Real servers make keys, start processes and write logs; the slowest machine counts. */
-const SLOW_MACHINE_MS = 30_000;
-
 /** What every kind of test server must do, so that a test that passes on one means something for the other. */
 export function serverContract(kind: ServerKind): void {
-  describe.skipIf(!kind.available)(`${kind.name} as a server`, { timeout: SLOW_MACHINE_MS }, () => {
+  describe.skipIf(!kind.available)(`${kind.name} as a server`, () => {
     commandContract(kind);
     forwardContract(kind);
     restrictionContract(kind);

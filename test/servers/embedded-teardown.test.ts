@@ -12,11 +12,17 @@ import { firstLine, PlainClient } from "./client.ts";
 /** Nothing that is left open on purpose closes by itself. */
 const HASTE = { patienceMs: 50 };
 
+const idle = openSockets();
+
 let directory: string;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "gps-test-"));
 });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(async () => {
+  rmSync(directory, { recursive: true, force: true });
+  // The pipes of a command that was ended by force go a moment later.
+  await eventually(() => expect(openSockets()).toEqual(idle) ?? true, { what: "quiet", state: openSockets });
+});
 
 describe("closing the embedded server", () => {
   test("leaves no socket behind, however often it is done", async () => {
@@ -66,13 +72,14 @@ describe("closing the embedded server", () => {
     const { PipeWrap: before = 0 } = openSockets();
     const accepted = once(box, "connection");
     const channel = await client.toSocket(path);
-    await accepted;
+    const [socket] = await accepted;
     expect(openSockets().PipeWrap).toBe(before + 2);
     channel.close();
     await eventually(() => openSockets().PipeWrap === before + 1, {
       what: "one of both ends to close",
       state: openSockets,
     });
+    socket.destroy();
     box.close();
   });
 

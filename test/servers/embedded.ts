@@ -3,7 +3,7 @@ import {
   type EmbeddedServerOptions,
   startEmbeddedServer,
 } from "../../src/demo/embedded-server.ts";
-import type { TestServer } from "./server.ts";
+import { PATIENCE_MS, type TestServer } from "./server.ts";
 
 /** An embedded server in the shape that all test servers have. */
 export interface EmbeddedTestServer extends TestServer {
@@ -35,7 +35,7 @@ export async function startEmbedded(options: EmbeddedServerOptions = {}): Promis
     log: async () => lines.join("\n"),
     sessionPids: () => [],
     killSessions: () => embedded.resetConnections(),
-    stop: (options) => embedded.close(options),
-    [Symbol.asyncDispose]: () => embedded.close(),
+    stop: (options) => embedded.close({ patienceMs: PATIENCE_MS, ...options }),
+    [Symbol.asyncDispose]: () => embedded.close({ patienceMs: PATIENCE_MS }),
   };
 }

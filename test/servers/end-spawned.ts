@@ -4,6 +4,7 @@ import { processTable } from "../../src/demo/embedded/process-table.ts";
 import { killAll, outlast, survivors } from "../../src/demo/embedded/survivors.ts";
 import type { CloseOptions } from "../../src/demo/embedded-server.ts";
 import { descendants, eventually, isAlive } from "../tools/leaks.ts";
+import { PATIENCE_MS } from "./server.ts";
 
 /** A server that runs as a process. */
 export interface SpawnedServer {
@@ -30,7 +31,7 @@ export function sessionPids(pid: number, processes: RegExp): number[] {
  */
 export async function endSpawned(
   { child, processes, port, directory }: SpawnedServer,
-  { leftovers = "fail", patienceMs = 5000 }: CloseOptions,
+  { leftovers = "fail", patienceMs = PATIENCE_MS }: CloseOptions,
 ): Promise<void> {
   const { pid } = child;
   // It was never there.

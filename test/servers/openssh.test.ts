@@ -10,7 +10,7 @@ import { hasOpenSsh, startOpenSsh } from "./openssh.ts";
 
 for (const kind of serverKinds.filter(({ name }) => name === "openssh")) serverContract(kind);
 
-describe.skipIf(!hasOpenSsh())("startOpenSsh", { timeout: 30_000 }, () => {
+describe.skipIf(!hasOpenSsh())("startOpenSsh", () => {
   test("starts an sshd that leaves no process and no directory", async () => {
     const server = await startOpenSsh({ logLevel: "DEBUG1" });
     const client = await PlainClient.connect(server);

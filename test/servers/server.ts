@@ -1,5 +1,8 @@
 import type { CloseOptions } from "../../src/demo/embedded-server.ts";
 
+/** How long what was started through a server may take to end before it is said to be left, on a machine that is busy. */
+export const PATIENCE_MS = 15_000;
+
 /** An SSH server that was started for a test. Disposing it fails if something that it started is still there. */
 export interface TestServer extends AsyncDisposable {
   /** Which kind it is, for people. */

@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { once } from "node:events";
 import { openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -10,7 +12,11 @@ import { type ServerFiles, writeServerFiles } from "./server-files.ts";
 /** How often another port is tried when somebody took the free one first. */
 const PORT_ATTEMPTS = 5;
 /** How long a server may take from its start until it listens, on a machine that is busy with other tests. */
-const LISTENS_MS = 20_000;
+const LISTENS_MS = 40_000;
+/** Ports that no system gives to who asks for any, so that nobody takes a free one by chance. */
+const PORTS = { first: 10_000, count: 20_000 };
+/** How many ports are looked at for one that is free. */
+const LOOKS = 100;
 
 /** How to run one kind of server. */
 export interface ServerProgram {
@@ -113,13 +119,17 @@ function endWithUs(child: ChildProcess, { directory }: ServerFiles): void {
   child.once("exit", () => guard.kill("SIGKILL"));
 }
 
-/** A port that nobody listens on right now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen({ host: "127.0.0.1", port: 0 }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
+/** A port that nobody listens on, now or by chance in a while. */
+export async function freePort(): Promise<number> {
+  for (let look = 1; ; look += 1) {
+    const port = PORTS.first + randomInt(PORTS.count);
+    const server = createServer();
+    try {
+      await once(server.listen({ host: "127.0.0.1", port }), "listening");
+      await new Promise((resolve) => server.close(resolve));
+      return port;
+    } catch (failure) {
+      if (look === LOOKS) throw failure;
+    }
+  }
 }

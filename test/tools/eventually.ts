@@ -3,12 +3,14 @@ import { inspect } from "node:util";
 
 /** How often a condition is looked at. */
 const POLL_MS = 5;
+/** A limit ends a hang; it does not measure: a process may be held up for seconds where others have much to do. */
+const TIMEOUT_MS = 30_000;
 
 /** What {@link eventually} waits for, and how long. */
 export interface Patience {
   /**
    * After how many milliseconds to give up.
-   * @default 5000
+   * @default 30_000
    */
   timeoutMs?: number;
   /** What is waited for, for the message. */
@@ -30,7 +32,7 @@ type NotYet = undefined | false | null;
  */
 export async function eventually<T>(
   check: () => T | NotYet | Promise<T | NotYet>,
-  { timeoutMs = 5000, what, state }: Patience,
+  { timeoutMs = TIMEOUT_MS, what, state }: Patience,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

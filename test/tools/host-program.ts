@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -39,8 +39,9 @@ export async function hostProgram(name: string): Promise<string> {
   const directory = join(TOP, ".cache", "hosts");
   const path = join(directory, `${name}-${createHash("sha256").update(text).digest("hex").slice(0, 12)}.mjs`);
   await mkdir(directory, { recursive: true });
-  // Several test processes may do this at once, and each must find a whole file.
-  await writeFile(`${path}.${process.pid}`, text);
-  await rename(`${path}.${process.pid}`, path);
+  // Several tests may do this at once, also in one process, and each must find a whole file.
+  const unfinished = `${path}.${randomUUID()}`;
+  await writeFile(unfinished, text);
+  await rename(unfinished, path);
   return path;
 }

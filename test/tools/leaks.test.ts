@@ -16,7 +16,10 @@ describe("descendants and processesWith", () => {
       what: "the child's child",
     });
     expect(descendants(process.pid)).toEqual(expect.arrayContaining([pid, sleeper]));
-    expect(processesWith(`sleep ${mark}`)).toContainEqual({ pid: sleeper, cmdline: `sleep ${mark}` });
+    // It is there for a moment before it is `sleep`.
+    const found = () =>
+      expect(processesWith(`sleep ${mark}`)).toContainEqual({ pid: sleeper, cmdline: `sleep ${mark}` });
+    await eventually(() => found() ?? true, { what: "the child's child to be found" });
     expect(isAlive(pid)).toBe(true);
 
     process.kill(-pid, "SIGKILL");

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { freePort } from "../servers/spawn-server.ts";
 import { eventually } from "./eventually.ts";
 import { startProxy, type TcpProxy } from "./proxy.ts";
 
@@ -128,9 +129,8 @@ describe("startProxy", () => {
   });
 
   test("passes on that the target refuses", async () => {
-    target.close();
-    await once(target, "close");
-    const near = connect({ port: proxy.port, host: proxy.host });
+    await using toNobody = await startProxy({ host: "127.0.0.1", port: await freePort() });
+    const near = connect({ port: toNobody.port, host: toNobody.host });
     expect(await once(near, "error").catch((failure) => [failure])).toMatchObject([{ code: "ECONNRESET" }]);
   });
 

@@ -30,8 +30,10 @@ export interface Wan extends AsyncDisposable {
 export async function startWan({ delayMs, lossPercent, rateMbit }: WanOptions): Promise<Wan> {
   made += 1;
   const name = `gps${process.pid}x${made}`;
-  // A network for measurements (RFC 2544), and in it a pair of addresses that no other process here has.
-  const pair = (process.pid * 8 + (made % 8)) % 32_768;
+  // A network for measurements (RFC 2544), and in it a pair of addresses that no other process here has: those that test
+  // at once have numbers, and some of the pid keeps others apart.
+  const worker = Number(process.env.VITEST_POOL_ID ?? 0) % 8;
+  const pair = (worker * 512 + (process.pid % 512)) * 8 + (made % 8);
   const at = (host: number) => `198.${18 + (pair >> 14)}.${(pair >> 6) & 255}.${(pair & 63) * 4 + host}`;
   const device = `wan${(process.pid % 1_000_000).toString(36)}${made}`;
   const child = spawn("python3", [PROGRAM, name, at(1), at(2), device], { stdio: ["pipe", "pipe", "pipe"] });

@@ -8,8 +8,8 @@ import { encode, MessageReader, type Part } from "./wire.ts";
 
 /** Administratively prohibited (RFC 4254 §5.1). */
 const PROHIBITED = 1;
-/** How long a server may take to answer before we leave without. */
-const LEAVE_MS = 2_000;
+/** How long a server may take to answer before we leave without, which may cost the master its life. */
+const LEAVE_MS = 10_000;
 
 /** Someone who waits for the server to open a channel. */
 interface Opening {

@@ -82,17 +82,21 @@ export class HandshakeGate {
   }
 
   async #try<T>(connect: (signal: AbortSignal) => Promise<T>, over: AbortSignal, priority: number): Promise<T> {
-    const began = performance.now();
+    // Since its first turn: the queue may be long.
+    let began: number | undefined;
     for (let tries = 1; ; tries += 1) {
+      const once = () => {
+        began ??= performance.now();
+        return this.#once(connect, over, tries > 1);
+      };
       try {
         // The queue gets no signal: it would race with a connection that was just made, and drop it.
-        const options = { priority: tries === 1 ? priority : priority + AGAIN };
-        return await this.#queue.add(() => this.#once(connect, over, tries > 1), options);
+        return await this.#queue.add(once, { priority: tries === 1 ? priority : priority + AGAIN });
       } catch (failure) {
         if (!isDrop(failure) || over.aborted) throw failure;
         const isClosed = this.#inARow >= IN_A_ROW || isPenalty(failure);
         if (isClosed) throw this.#close(failure);
-        const ms = performance.now() - began;
+        const ms = performance.now() - (began ?? 0);
         if (tries >= TRIES || ms > TRY_FOR_MS) throw withCount(failure, tries, ms);
       }
     }

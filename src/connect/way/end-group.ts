@@ -14,7 +14,7 @@ export function endGroupWithUs(leader: number): void {
   groups.add(leader);
 }
 
-/** Ends a process group: TERM, a grace, KILL. Resolves when it has no member any more, and never rejects. */
+/** Ends a process group: TERM, a grace, KILL. Resolves when it has no member any more, or once it was sent KILL; never rejects. */
 export async function endGroup(leader: number): Promise<void> {
   const deadline = performance.now() + GRACE_MS;
   for (let there = send(leader, "SIGTERM"); there; there = send(leader, 0)) {

@@ -3,9 +3,6 @@ import type { Box } from "./box.ts";
 import type { Door } from "./door.ts";
 import { killAll, outlast, survivors } from "./survivors.ts";
 
-/** How long channels and forwards may take to close before the server ends. */
-const CLOSE_PATIENCE_MS = 2000;
-
 /** How to end a server. */
 export interface CloseOptions {
   /**
@@ -19,8 +16,7 @@ export interface CloseOptions {
    */
   leftovers?: "fail" | "end" | "keep";
   /**
-   * How long channels and forwards may take to close (2000 at most), and then processes to end after their stdin did,
-   * in milliseconds.
+   * How long channels and forwards may take to close, and then processes to end after their stdin did, in milliseconds.
    * @default 5000
    */
   patienceMs?: number;
@@ -39,7 +35,7 @@ export async function endServer(
   const { ledger, port } = box;
   // What clients have sent before this moment counts: the end of a channel may just be on its way.
   door.thaw();
-  if (leftovers === "fail") await ledger.settled(Math.min(CLOSE_PATIENCE_MS, patienceMs));
+  if (leftovers === "fail") await ledger.settled(patienceMs);
   const left = ledger.leftOpen();
   await door.close();
   ledger.endAll();

@@ -21,7 +21,7 @@ interface Question {
 afterEach(() => vi.unstubAllEnvs());
 
 describe.skipIf(!hasTier("openssh"))("generated configurations", () => {
-  test("are resolved as ssh -G does", { timeout: 240_000 }, async () => {
+  test("are resolved as ssh -G does", { timeout: 600_000 }, async () => {
     vi.stubEnv("GPS_TEST_KEYS", "/keys/by variable");
     vi.stubEnv("GPS_TEST_AGENT", "/run/agent by variable");
     vi.stubEnv("GPS_TEST_NOTHING", undefined);
@@ -32,7 +32,7 @@ describe.skipIf(!hasTier("openssh"))("generated configurations", () => {
     expect(told).toEqual([...COMPARED].sort());
   });
 
-  test("are resolved in the same way without ssh, if they keep to a few keywords", { timeout: 240_000 }, async () => {
+  test("are resolved in the same way without ssh, if they keep to a few keywords", { timeout: 600_000 }, async () => {
     vi.stubEnv("PATH", "/nonexistent");
     const random = new Random(7);
     const make = (directory: string) => generateConfig(random, directory, SMALL, { matches: false });

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,11 +15,14 @@ import { freePort } from "../../servers/spawn-server.ts";
 import { hasTier } from "../../tiers/tiers.ts";
 import { eventually } from "../../tools/eventually.ts";
 import { rejectionOf } from "../failure-of.ts";
+import { hearing, withFakeTimeouts } from "../fake-timeouts.ts";
 import { destinationOf, login, loginWithKey } from "../login.ts";
 import { RawServer } from "../raw-server.ts";
 import { Scratch } from "../scratch.ts";
 
 const BY_SSH: ConnectOptions = { backend: "openssh", configFile: "none", identityAgent: "none", identityFile: [] };
+
+const CONNECT_TIMEOUT_MS = 20_000;
 
 /** Fails to connect to a port of this machine, and leaves nothing. */
 async function failureAt(port: number, more: ConnectOptions = {}, signal?: AbortSignal): Promise<PluginError> {
@@ -27,6 +30,18 @@ async function failureAt(port: number, more: ConnectOptions = {}, signal?: Abort
   const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith(OWN_PREFIX));
   await eventually(() => left().length === 0, { what: "nothing to be left", state: left });
   return failure;
+}
+
+/** How connecting fails whose time is over when `moment` has come. */
+async function failureAfter(moment: () => Promise<unknown>, connecting: () => Promise<PluginError>) {
+  let failing: Promise<PluginError> | undefined;
+  await withFakeTimeouts(async (pass) => {
+    failing = connecting();
+    failing.catch(() => {});
+    await moment();
+    pass(CONNECT_TIMEOUT_MS);
+  });
+  return failing as Promise<PluginError>;
 }
 
 describe.skipIf(!hasTier("openssh"))("the system's ssh fails", () => {
@@ -60,9 +75,10 @@ describe.skipIf(!hasTier("openssh"))("the system's ssh fails", () => {
 
   test("where nobody says anything, after connectTimeoutMs", async () => {
     await using server = await RawServer.start(() => {});
-    const failure = await failureAt(server.port, { connectTimeoutMs: 300 });
+    const connecting = () => failureAt(server.port, { connectTimeoutMs: CONNECT_TIMEOUT_MS });
+    const failure = await hearing("Connection established", (heard) => failureAfter(() => heard, connecting));
     expect(failure.code).toBe("connect-failed");
-    expect(failure.message).toMatch(/did not get past banner within 300 ms/);
+    expect(failure.message).toContain(`did not get past banner within ${CONNECT_TIMEOUT_MS} ms`);
   });
 
   test("when it is given up", async () => {
@@ -173,11 +189,11 @@ describe.skipIf(!hasTier("openssh"))("the system's ssh fails", () => {
     const leaver = `setsid sh -c 'echo $$ >${pid}; exec sleep 60' </dev/null >/dev/null & exec sleep 60`;
     const script = await scratch.put("leave", `${leaver}\n`);
     const config = await scratch.put("config", `Host *\n  ProxyUseFdpass yes\n  ProxyCommand sh ${script}\n`);
-    const failing = failureAt(9, { configFile: config, connectTimeoutMs: 1_000 });
+    const left = () => eventually(() => existsSync(pid) && readFileSync(pid, "utf8").endsWith("\n"), { what: "a pid" });
+    const connecting = () => failureAt(9, { configFile: config, connectTimeoutMs: CONNECT_TIMEOUT_MS });
     try {
-      expect((await failing).code).toBe("connect-failed");
-      const left = Number(await readFile(pid, "utf8"));
-      expect(readdirSync(`/proc/${left}`)).toContain("stat");
+      expect((await failureAfter(left, connecting)).code).toBe("connect-failed");
+      expect(readdirSync(`/proc/${Number(await readFile(pid, "utf8"))}`)).toContain("stat");
     } finally {
       process.kill(Number(await readFile(pid, "utf8")), "SIGKILL");
     }
@@ -248,10 +264,10 @@ describe.skipIf(!hasTier("openssh"))("the system's ssh fails", () => {
 
   test("where the server hangs in the middle, after connectTimeoutMs", async () => {
     await using server = await startEmbedded({ hangAt: "auth" });
-    const failure = await rejectionOf(
-      loginWithKey(server, { ...BY_SSH, identityFile: server.identityFile, connectTimeoutMs: 1_000 }),
-    );
+    const options = { ...BY_SSH, identityFile: server.identityFile, connectTimeoutMs: CONNECT_TIMEOUT_MS };
+    const connecting = () => rejectionOf(loginWithKey(server, options));
+    const failure = await hearing("SERVICE_ACCEPT received", (heard) => failureAfter(() => heard, connecting));
     expect(failure.code).toBe("connect-failed");
-    expect(failure.message).toMatch(/did not get past authentication within 1000 ms/);
+    expect(failure.message).toContain(`did not get past authentication within ${CONNECT_TIMEOUT_MS} ms`);
   });
 });

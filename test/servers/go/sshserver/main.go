@@ -24,9 +24,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	// Before anybody knows of it, or the signal would end it.
+	resets := make(chan os.Signal, 1)
+	signal.Notify(resets, syscall.SIGUSR1)
 	log.Print("listening")
 	var open connections
-	go open.resetOn(syscall.SIGUSR1)
+	go open.resetOn(resets)
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -116,10 +119,8 @@ func (c *connections) remove(conn net.Conn) {
 	delete(c.open, conn)
 }
 
-func (c *connections) resetOn(sig os.Signal) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, sig)
-	for range signals {
+func (c *connections) resetOn(resets <-chan os.Signal) {
+	for range resets {
 		c.mutex.Lock()
 		for conn := range c.open {
 			conn.(*net.TCPConn).SetLinger(0)
