@@ -60,8 +60,9 @@ export function brokerContract(kind: RunnerKind): void {
       const echo = createClient(Echo, (await broker.dial(id)).transport);
       const idle = await broker.accept(broker.nextId());
       const calls = [causeOf(counter.put({ key: "a", value: 1n, addServer: stuck.id })), causeOf(endless(echo))];
-      const waiting = [failureOf(idle.accept()), failureOf(broker.dial(4_000_000_000))];
       const handling = await asked.promise;
+      // The dial would give up by itself after five seconds.
+      const waiting = [failureOf(idle.accept()), failureOf(broker.dial(4_000_000_000))];
 
       await client.kill();
       for (const { code } of await Promise.all(calls)) expect(["plugin-exited", "closed"]).toContain(code);
