@@ -29,7 +29,7 @@ const SPARE = 4;
 
 const available = ["netns", "go", "accounts"].every(hasTier);
 
-describe.skipIf(!available)("netns, go: round trips of a start, to the first answer", { timeout: 180_000 }, () => {
+describe.skipIf(!available)("netns, go: round trips of a start, to the first answer", { timeout: 400_000 }, () => {
   beforeAll(buildKv, 6 * 60_000);
 
   test("from nothing", async () => {
