@@ -30,8 +30,8 @@ import { startEnvironment, startPlugin } from "./start-plugin.ts";
 
 const debug = createDebug("go-plugin-ssh:client");
 
-/** How long a kill waits for whoever takes the plugin's stderr. */
-const TAP_MS = 2_000;
+/** How long a kill waits for whoever takes the plugin's stderr: for one who takes it slowly, on a busy machine too. */
+const TAP_MS = 5_000;
 
 /**
  * Hosts one go-plugin plugin over gRPC: starts it with any runner, agrees with it, calls it, is called back, ends it.

@@ -18,6 +18,8 @@ import { ToldRunner } from "./told-runner.ts";
 const PIECES = 1_000;
 const LOOK_MS = 5_000;
 const CALL_MS = 20_000;
+/** How long the plugin may take to shut down. A box may be slow, and the story is that nobody has to kill it. */
+const SHUTDOWN_MS = 10_000;
 
 /** A line that is the same for every box: the plugin itself comes in the environment, over stdin. */
 const START_PLUGIN = 'import("data:text/javascript;base64,"+process.env.GO_PLUGIN_SSH_DEMO_CODE)';
@@ -62,6 +64,7 @@ async function tellOfPlugin({ connection, node, code, clock, tell, signal }: Sta
   let runner: ToldRunner | undefined;
   await using client = new Client({
     handshakeConfig: { protocolVersion: 1, magicCookieKey: "GO_PLUGIN_SSH_DEMO", magicCookieValue: "hello" },
+    shutdownTimeoutMs: SHUTDOWN_MS,
     runnerFunc: ({ environment }) => {
       const command = [node, "-e", START_PLUGIN] as const;
       const options = { connection, command, environment: { ...environment, GO_PLUGIN_SSH_DEMO_CODE: code } };

@@ -20,8 +20,10 @@ export interface StartingPlugin {
   diagnose: (signal?: AbortSignal) => Promise<string>;
 }
 
-/** Exit and output come by different ways. After one of them, the other is under way and gets this long. */
-const REST_MS = 2_000;
+/** Exit and output come by different ways. After the exit, the output is under way and gets this long. */
+const OUTPUT_MS = 5_000;
+/** After the end of the output, the exit is, and a runner may look at the box before it tells of one. */
+const EXIT_MS = 20_000;
 
 /** A diagnosis is a courtesy: the error does not wait longer for it. */
 const DIAGNOSIS_MS = 5_000;
@@ -44,7 +46,7 @@ export async function readHandshakeLine(plugin: StartingPlugin): Promise<string>
   try {
     const heard = (await lineOrExit(first, plugin)) ?? (await lastWords(first, signal));
     // A link that broke also ends stdout, in the middle of the line perhaps.
-    if (heard.how === "end") await patiently(exited, signal);
+    if (heard.how === "end") await patiently(exited, EXIT_MS, signal);
     const line = heard.text.trim();
     if (heard.how !== "too-long" && hasHandshakeFields(line)) return line;
     const ended = heard.how !== "line";
@@ -66,15 +68,15 @@ function lineOrExit(first: FirstLine, { exited, timeoutMs, signal }: StartingPlu
 
 /** What a plugin that has exited still had to say. A descendant of it may hold its stdout open for ever. */
 async function lastWords(first: FirstLine, signal: AbortSignal | undefined): Promise<Heard> {
-  await patiently(first.heard, signal);
+  await patiently(first.heard, OUTPUT_MS, signal);
   first.stop();
   return first.heard;
 }
 
 /** Waits for `news`, but not for long. */
-async function patiently(news: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  const enough = new PluginError("timeout", `Nothing came within ${REST_MS} ms.`);
-  await within({ timeoutMs: REST_MS, signal, onTimeout: () => enough }, () => news).catch((failure) => {
+async function patiently(news: Promise<unknown>, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+  const enough = new PluginError("timeout", `Nothing came within ${timeoutMs} ms.`);
+  await within({ timeoutMs, signal, onTimeout: () => enough }, () => news).catch((failure) => {
     if (failure !== enough) throw failure;
   });
 }

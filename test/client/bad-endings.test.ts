@@ -57,7 +57,8 @@ describe.skipIf(!hasTier("go"))("a plugin", { timeout: 40_000 }, () => {
     await using bench = await localKind.open();
     await using patient = await startKvOn(bench, { flags: ["-slow", "300"] });
     await patient.client.ping();
-    await using hosted = await hostKv(bench, { flags: ["-slow", "60000"], startTimeoutMs: 1_000 });
+    // Its supervisor must be up by then, or nobody could wait for its end.
+    await using hosted = await hostKv(bench, { flags: ["-slow", "60000"], startTimeoutMs: 10_000 });
     const failure = await failureOf(hosted.client.start());
     expect(failure).toMatchObject({ code: "timeout", message: "[timeout] timeout while waiting for plugin to start" });
     expect(await hosted.client.exitReason()).toEqual({ kind: "start-failed", error: failure });

@@ -10,6 +10,7 @@ import type { ClientOptions } from "../../src/client/client-options.ts";
 import { PluginError } from "../../src/contract/errors.ts";
 import { GRPCController, GRPCStdio, StdioData_Channel, StdioDataSchema } from "../../src/dial/gen/plugin_pb.ts";
 import { later } from "../../src/lifetime/later.ts";
+import { withFakeTimeouts } from "../connect/fake-timeouts.ts";
 import { failureOf } from "../contract/said.ts";
 import { KV } from "../plugins/gen/kv_pb.ts";
 import { eventually } from "../tools/eventually.ts";
@@ -104,17 +105,19 @@ describe("a plugin", () => {
 
   test("that does not answer the shutdown is ended", async () => {
     const asked = later<void>();
-    await host((router) => {
-      router.service(GRPCController, {
-        shutdown: async () => {
-          asked.resolve();
-          await new Promise(() => {});
-          return {};
-        },
-      });
-    }).start();
-    await client.kill();
-    await asked.promise;
+    const shutdown = async () => {
+      asked.resolve();
+      await new Promise(() => {});
+      return {};
+    };
+    await withFakeTimeouts(async (pass) => {
+      await host((router) => void router.service(GRPCController, { shutdown })).start();
+      const killing = client.kill();
+      await asked.promise;
+      expect(plugin.calls).not.toContain("kill");
+      pass(100);
+      await killing;
+    });
     expect(plugin.calls.at(-1)).toBe("kill");
   });
 
@@ -127,14 +130,12 @@ describe("a plugin", () => {
   });
 
   test("that leaves when it is asked to is not ended", async () => {
-    await host((router) => {
-      router.service(GRPCController, {
-        shutdown: () => {
-          plugin.exit({ code: 0, signal: null });
-          return {};
-        },
-      });
-    }).start();
+    const shutdown = () => {
+      plugin.exit({ code: 0, signal: null });
+      return {};
+    };
+    const patient = { shutdownTimeoutMs: 30_000 };
+    await host((router) => void router.service(GRPCController, { shutdown }), patient).start();
     await client.kill();
     expect(await client.wait()).toEqual({ code: 0, signal: null });
   });

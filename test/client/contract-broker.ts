@@ -60,8 +60,9 @@ export function brokerContract(kind: RunnerKind): void {
       const echo = createClient(Echo, (await broker.dial(id)).transport);
       const idle = await broker.accept(broker.nextId());
       const calls = [causeOf(counter.put({ key: "a", value: 1n, addServer: stuck.id })), causeOf(endless(echo))];
-      const waiting = [failureOf(idle.accept()), failureOf(broker.dial(4_000_000_000))];
       const handling = await asked.promise;
+      // The dial would give up by itself after five seconds.
+      const waiting = [failureOf(idle.accept()), failureOf(broker.dial(4_000_000_000))];
 
       await client.kill();
       for (const { code } of await Promise.all(calls)) expect(["plugin-exited", "closed"]).toContain(code);
@@ -87,14 +88,21 @@ export function brokerContract(kind: RunnerKind): void {
   });
 }
 
-/** Serves sums under many ids, and has the plugin dial all of them at once and call each. */
+/**
+ * Serves sums under many ids, and has the plugin dial each of them at once, before it forgets the announcement, and call
+ * all; gives what it heard, sorted.
+ */
 async function callBack({ client: { broker }, counter }: HostedCounter): Promise<bigint[]> {
   const ids = Array.from({ length: MANY }, () => broker.nextId());
-  const servers = await Promise.all(ids.map((id, n) => broker.acceptAndServe(id, sums(BigInt(n)))));
-  await counter.connect({ ids });
+  const serve = async (id: number, n: number) => {
+    const server = await broker.acceptAndServe(id, sums(BigInt(n)));
+    await counter.connect({ ids: [id] });
+    return server;
+  };
+  const servers = await Promise.all(ids.map(serve));
   const answer = await counter.sumAll({ a: 2n, b: 40n });
   await Promise.all(servers.map((server) => server.close()));
-  return answer.sums;
+  return [...answer.sums].sort((one, other) => Number(one - other));
 }
 
 /** Has the plugin serve under many ids, dials all of them at once, and says whether each gave back what it was given. */

@@ -14,6 +14,8 @@ import { GrpcJs } from "./generic-grpc-js.ts";
 import { type Difference, each, hostKv, startKvOn } from "./started-client.ts";
 
 const TWENTY_MEGABYTES = 20_000_000;
+/** What many megabytes may take where host, server and plugin share two busy cores. */
+const LONG = { timeout: 240_000 };
 
 /** How a plugin may be reached. */
 const WAYS: [name: string, difference: Difference][] = [
@@ -47,7 +49,7 @@ export function callContract(kind: RunnerKind): void {
       await hosted.client.ping();
     });
 
-    test("with messages of 20 MB, by Connect", async () => {
+    test("with messages of 20 MB, by Connect", LONG, async () => {
       await using bench = await kind.open();
       await using hosted = await startKvOn(bench, difference);
       const lengths: number[] = [];
@@ -62,7 +64,7 @@ export function callContract(kind: RunnerKind): void {
       expect(Buffer.compare((await hosted.kv.echo({ payload })).payload, payload)).toBe(0);
     });
 
-    test("of each kind and of 20 MB, by grpc-js", async () => {
+    test("of each kind and of 20 MB, by grpc-js", LONG, async () => {
       await using bench = await kind.open();
       await using hosted = await startKvOn(bench, difference);
       using grpcJs = new GrpcJs(await hosted.client.grpcTarget());

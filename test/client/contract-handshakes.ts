@@ -176,7 +176,8 @@ export function handshakeContract(kind: RunnerKind): void {
       await using bench = await kind.open();
       // It trusts somebody else, and is the one that its handshake line says.
       const environment = { PLUGIN_CLIENT_CERT: createCertificate().certificatePem };
-      await using hosted = await hostKv(bench, { runner: { environment }, grpcBrokerMultiplex: multiplexed });
+      const options = { grpcBrokerMultiplex: multiplexed, shutdownTimeoutMs: 200 };
+      await using hosted = await hostKv(bench, { runner: { environment }, ...options });
       await hosted.client.start();
       for (const call of [() => hosted.kv.echo({}), () => hosted.kv.echo({})]) {
         const failure = await call().catch((error) => error);
@@ -224,7 +225,8 @@ export function handshakeContract(kind: RunnerKind): void {
 
     test("that one caller gives up goes on for the others, and ends when the last has left", async () => {
       await using bench = await kind.open();
-      await using hosted = await hostKv(bench, { flags: ["-slow", "200"] });
+      // Long enough for the first caller to leave before it serves.
+      await using hosted = await hostKv(bench, { flags: ["-slow", "5000"] });
       const [first, second] = [new AbortController(), new AbortController()];
       const impatient = failureOf(hosted.client.start(first.signal));
       const patient = hosted.client.start(second.signal);

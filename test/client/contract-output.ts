@@ -24,7 +24,7 @@ export function outputContract(kind: RunnerKind): void {
       expect(tap.writableEnded).toBe(false);
     });
 
-    test("of 50 MB does not hold up calls, and arrives whole", async () => {
+    test("of 50 MB does not hold up calls, and arrives whole", { timeout: 240_000 }, async () => {
       await using bench = await kind.open();
       const tap = new Collector();
       await using hosted = await startKvOn(bench, { flags: ["-flood", `${FIFTY_MEGABYTES}`], stderr: tap });

@@ -17,12 +17,12 @@ import { startKvOn } from "./started-client.ts";
 const LINK = { delayMs: 50, lossPercent: 1, rateMbit: 10 };
 /** What a test waits for on such a link, and on a loaded machine. */
 const SOON_MS = 30_000;
-/** Short, so that a test sees it happen. */
+/** Short, so that a test sees it happen, and long enough for a process that is held up for some seconds before. */
 const BRIEF = {
-  leaseMs: 3_000,
+  leaseMs: 10_000,
   heartbeatIntervalMs: 500,
   killGraceMs: 1_000,
-  serverAliveIntervalMs: 1_000,
+  serverAliveIntervalMs: 3_000,
   serverAliveCountMax: 3,
 };
 

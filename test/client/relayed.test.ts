@@ -20,7 +20,7 @@ for (const [kind, available] of KINDS) {
   describe.skipIf(!available)(`go, ${kind.name}`, () => {
     beforeAll(buildKv, BUILD_MS);
 
-    test("a plugin is called, at once and with messages of 20 MB", async () => {
+    test("a plugin is called, at once and with messages of 20 MB", { timeout: 240_000 }, async () => {
       await using bench = await kind.open();
       await using hosted = await startKvOn(bench);
       const sizes: number[] = [];

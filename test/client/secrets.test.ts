@@ -36,10 +36,10 @@ describe.skipIf(!hasTier("go"))("the private key of a start", () => {
     const printed = [hosted.client, hosted.runner, target].map((thing) => inspect(thing, PRINT_ALL));
     expect(environment.PLUGIN_CLIENT_CERT).toContain("BEGIN CERTIFICATE");
     expect(logged.some((line) => line.includes("started pid"))).toBe(true);
-    for (const text of [...logged, ...printed, ...commands, ...Object.values(environment), JSON.stringify(target)]) {
-      expect(text).not.toContain(key);
-      expect(text).not.toContain("PRIVATE KEY");
-    }
+    const texts = [...logged, ...printed, ...Object.values(environment), JSON.stringify(target)];
+    for (const text of texts) expect(text).not.toContain("PRIVATE KEY");
+    // Other programs on this machine may have those words in their command lines, but not this key.
+    for (const text of [...texts, ...commands]) expect(text).not.toContain(key);
   });
 });
 

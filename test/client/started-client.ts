@@ -12,12 +12,15 @@ import { programOn } from "./program-on.ts";
 
 export const HANDSHAKE = { protocolVersion: 1, magicCookieKey: "KV_PLUGIN_COOKIE", magicCookieValue: "kv" };
 
+/** A busy machine needs longer than a host would wait; a test of these limits sets its own. */
+const PATIENT = { shutdownTimeoutMs: 30_000, pingTimeoutMs: 30_000 };
+
 /** All options, also those that exclude each other. */
 type Alternative<Options> = { [Name in AllKeys<Options>]?: ValueOf<Options, Name> };
 type AllKeys<Options> = Options extends unknown ? keyof Options : never;
 type ValueOf<Options, Name> = Options extends unknown ? (Name extends keyof Options ? Options[Name] : never) : never;
 
-/** What differs from a well-behaved plugin and a host with the default options. */
+/** What differs from a well-behaved plugin and a patient host with the default options otherwise. */
 export interface Difference extends Partial<Omit<Alternative<ClientOptions>, "runnerFunc">> {
   /** The plugin's flags, see `test/plugins/go/kv/behaviour.go`. */
   flags?: readonly string[];
@@ -69,6 +72,7 @@ export async function hostPlugin(
       runners.push(made);
       return made;
     },
+    ...PATIENT,
     ...options,
   } as ClientOptions);
   return {

@@ -130,7 +130,8 @@ describe.skipIf(!hasTier("go"))("what go-plugin's own tests ask of a host, with 
       })();
       return Object.defineProperty(runner, "stdout", { value: slow });
     };
-    const client = new Client({ handshakeConfig: HANDSHAKE, runnerFunc, logger: errorsOf(errors) });
+    const logger = errorsOf(errors);
+    const client = new Client({ handshakeConfig: HANDSHAKE, shutdownTimeoutMs: 30_000, runnerFunc, logger });
     await client.start();
     await client.kill();
     expect([await client.wait(), errors]).toEqual([{ code: 0, signal: null }, []]);
@@ -228,7 +229,8 @@ describe.skipIf(!hasTier("go"))("a plugin of go-plugin's is reattached to", () =
     expect(reattach.pid).toBe(first.runner.process?.pid);
     const { pid, processStartTime: startTime, addr } = reattach;
     const reattachFunc = attachProcess({ pid, startTime, addr, pollIntervalMs: 5 });
-    const second = new Client({ handshakeConfig: HANDSHAKE, plugins: { kv: KV }, reattach, reattachFunc });
+    const options = { handshakeConfig: HANDSHAKE, shutdownTimeoutMs: 30_000, plugins: { kv: KV } };
+    const second = new Client({ ...options, reattach, reattachFunc });
     const kv = await second.dispense("kv");
     await kv.put({ key: "k", value: Buffer.from("v") });
     expect(Buffer.from((await kv.get({ key: "k" })).value).toString()).toBe("v");

@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startEmbedded } from "../servers/embedded.ts";
 import { built } from "../tools/built.ts";
 import { eventually } from "../tools/eventually.ts";
+import { runNode } from "../tools/run-node.ts";
 import { openUserHome } from "../tools/user-home.ts";
 import { expectMessage, expectNothingLeft, startCli, to } from "./run-demo.ts";
 
@@ -10,10 +12,10 @@ const ANNOUNCED = "go-plugin-ssh: interrupted; tidying up. Interrupt again to en
 describe("a demonstration that ends early", () => {
   test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("tidies up after %s, its own server too", async (signal) => {
     using user = await openUserHome({ dist: built() });
-    const run = startCli(built(), user, ["demo", "--json"]);
-    await run.said('"step":"server"');
-    run.child.kill(signal);
-    const ended = await run.ended;
+    const itself = new URL("../fixtures/signals-itself.mjs", import.meta.url);
+    itself.search = String(new URLSearchParams({ text: '"step":"server"', name: signal }));
+    const args = ["--import", itself.href, join(built(), "go-plugin-ssh.js"), "demo", "--json"];
+    const ended = await runNode(args, { env: user.env, apart: true });
     expect(ended).toMatchObject({ code: 130, signal: null });
     expect(ended.stderr).toBe(`${ANNOUNCED}go-plugin-ssh: [aborted] Interrupted by ${signal}.\n`);
     expect(ended.stdout).not.toContain('"step":"kill"');

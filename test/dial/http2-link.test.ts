@@ -30,7 +30,7 @@ test("many requests, also at once, share one connection", async () => {
   expect(await ask(link)).toBe("yes");
   expect(server.connections).toBe(1);
   link.close(CLOSED);
-  await eventually(() => server.sessions.size === 0 || undefined, { timeoutMs: 5_000, what: "the connection's end" });
+  await eventually(() => server.sessions.size === 0 || undefined, { what: "the connection's end" });
 });
 
 test("a connection that was lost is made anew", async () => {
@@ -38,9 +38,8 @@ test("a connection that was lost is made anew", async () => {
   const link = new Http2Link("http://localhost", () => server.open());
   await ask(link);
   for (const session of server.sessions) session.destroy();
-  await eventually(() => server.sessions.size === 0 || undefined, { timeoutMs: 5_000, what: "the connection's end" });
+  await eventually(() => server.sessions.size === 0 || undefined, { what: "the connection's end" });
   await eventually(async () => ((await ask(link).catch(() => "")) === "yes" ? true : undefined), {
-    timeoutMs: 5_000,
     what: "an answer",
   });
   expect(server.connections).toBe(2);

@@ -127,7 +127,7 @@ describe("no handshake line, because", () => {
     stdout.end();
     await once(stdout, "end");
     await nextTurn();
-    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.advanceTimersByTimeAsync(20_000);
     expect(textOf(await failing(line))).toBe(`[handshake-failed] ${UNRECOGNIZED}${FAILED_TO_READ}`);
     expect(vi.getTimerCount()).toBe(0);
   });
@@ -138,7 +138,7 @@ describe("no handshake line, because", () => {
     stdout.write("partly");
     exit.resolve(ended);
     await nextTurn();
-    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.advanceTimersByTimeAsync(5_000);
     expect(textOf(await failing(line))).toBe(`[handshake-failed] ${UNRECOGNIZED}partly${FAILED_TO_READ}`);
     stdout.end(Buffer.alloc(1024 * 1024));
     await once(stdout, "end");
@@ -158,6 +158,17 @@ describe("no handshake line, because", () => {
     await once(stdout, "end");
     await nextTurn();
     exit.reject(new PluginError("plugin-not-started", "No such file."));
+    expect(await failing(line)).toMatchObject({ code: "plugin-not-started" });
+  });
+
+  test("of an error that a runner tells after a long look at the box: that error wins", async () => {
+    fakeDeadlines();
+    const { stdout, exit, line } = starting();
+    stdout.end("sh: not found");
+    await once(stdout, "end");
+    await nextTurn();
+    await vi.advanceTimersByTimeAsync(19_000);
+    exit.reject(new PluginError("plugin-not-started", "It was built for another machine."));
     expect(await failing(line)).toMatchObject({ code: "plugin-not-started" });
   });
 

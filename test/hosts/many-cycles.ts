@@ -79,6 +79,8 @@ async function once(n: number): Promise<void> {
   const runners: InstanceType<typeof index.SshRunner>[] = [];
   const client = new library.Client({
     handshakeConfig: { protocolVersion: 1, magicCookieKey: "KV_PLUGIN_COOKIE", magicCookieValue: "kv" },
+    // One in a thousand may be held up, on a machine that is busy for minutes.
+    shutdownTimeoutMs: 60_000,
     runnerFunc: ({ environment }) => {
       const runner = new index.SshRunner({ connection, ...orders.runner, environment });
       runners.push(runner);
@@ -101,7 +103,7 @@ async function once(n: number): Promise<void> {
  */
 async function figures(wanted?: Figures): Promise<Figures> {
   let before = wanted && counts(wanted);
-  for (let turn = 0; turn < 100; turn += 1) {
+  for (let turn = 0; turn < 600; turn += 1) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const now = look();
     if (before === counts(now)) return now;

@@ -31,6 +31,7 @@ const client = new library.Client({
   handshakeConfig: { protocolVersion: 1, magicCookieKey: "COUNTER_PLUGIN_COOKIE", magicCookieValue: "counter" },
   grpcBrokerMultiplex: orders.multiplex,
   autoMtls: true,
+  shutdownTimeoutMs: 20_000,
   stderr: new Writable({
     write: (chunk, _encoding, done) => {
       log += chunk;

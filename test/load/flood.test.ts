@@ -11,6 +11,7 @@ const EACH = 16 * 1024 * 1024;
 
 test.skipIf(!hasTier("openssh"))(
   "ten plugins on one connection flood stderr at once: not a byte goes astray",
+  { timeout: 240_000 },
   async () => {
     await using bench = await opensshKind().open();
     const { server } = bench;

@@ -7,7 +7,9 @@ import { download, upload } from "./moving.ts";
 
 const BULK = 24 * 1024 * 1024;
 
-test.skipIf(!hasTier("openssh"))("new keys again and again, while streams run both ways: nothing is lost", async () => {
+const TITLE = "new keys again and again, while streams run both ways: nothing is lost";
+
+test.skipIf(!hasTier("openssh"))(TITLE, { timeout: 240_000 }, async () => {
   await using bench = await opensshKind(undefined, ["RekeyLimit 1M", "LogLevel DEBUG1"]).open();
   await using host = await startHost(bench, built());
   // Each of them compares digests.

@@ -16,7 +16,7 @@ const PEAK_MB = 200;
 const PART = BULK / 16;
 const BLOCK = Buffer.alloc(64 * 1024, "what is in a message ");
 
-describe("a splice", { timeout: 240_000 }, () => {
+describe("a splice", { timeout: 600_000 }, () => {
   test("carries a message of a gibibyte each way, and holds next to nothing of it", async () => {
     const heard: string[] = [];
     await using between = await startBetween("splice", async (stream) => {

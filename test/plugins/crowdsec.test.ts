@@ -28,6 +28,7 @@ describe.each([
     await using client = new Client({
       handshakeConfig: HANDSHAKE,
       plugins: { dummy: Notifier },
+      shutdownTimeoutMs: 30_000,
       runnerFunc: ({ environment }) => bench.runner({ command: [program], environment }),
       stderr: log,
     });

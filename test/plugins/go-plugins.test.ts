@@ -121,7 +121,7 @@ describe.skipIf(!hasGo())("the plugin kv", { timeout: 30_000 }, () => {
 
   test("-crash-after dies after the handshake", async () => {
     const kv = await startKv(["-crash-after", "100"]);
-    await expectService(kv);
+    await kv.handshake();
     expect(await kv.exited).toEqual({ code: 3, signal: null });
   });
 

@@ -8,6 +8,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { onTestFinished } from "vitest";
+import { signalFound } from "../tools/leaks.ts";
 import { type BuildOptions, buildKv } from "./go-plugins.ts";
 
 /** A `kv` that runs on this machine until the test is over. */
@@ -120,7 +121,5 @@ export function dialTo([network, address]: [string, string]): Transport {
 
 function endAll(child: ChildProcess, stderr: Output): void {
   const grandchildren = [...stderr.text.matchAll(/^grandchild (\d+)$/gm)].map(([, pid]) => Number(pid));
-  for (const pid of [-(child.pid as number), ...grandchildren]) {
-    if (exists(pid)) process.kill(pid, "SIGKILL");
-  }
+  for (const pid of [-(child.pid as number), ...grandchildren]) signalFound(pid);
 }

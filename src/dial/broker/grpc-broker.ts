@@ -22,8 +22,8 @@ const debug = createDebug("go-plugin-ssh:broker");
 /** How long it may take until the plugin can connect to a listener of the host's. */
 const ACCEPT_MS = 20_000;
 
-/** A lost call knows why it was lost after 2 s at the latest, see explain-loss.ts. */
-const NEWS_MS = 2_500;
+/** A lost call knows why it was lost after 4 s at the latest, see explain-loss.ts. */
+const NEWS_MS = 4_500;
 
 /**
  * Offers further services to the plugin, and reaches those that the plugin offers, each by a number that one side

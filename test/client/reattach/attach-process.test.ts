@@ -10,7 +10,7 @@ import { type Address, parseAddress } from "../../../src/contract/address.ts";
 import { failureOf } from "../../contract/said.ts";
 import { buildKv, hasGo } from "../../plugins/go-plugins.ts";
 import { eventually } from "../../tools/eventually.ts";
-import { isAlive } from "../../tools/leaks.ts";
+import { isAlive, signalFound } from "../../tools/leaks.ts";
 
 const UNKNOWN = { code: null, signal: null };
 const directory = mkdtempSync(join(tmpdir(), "gpt"));
@@ -190,7 +190,7 @@ async function detachedKv(environment: Record<string, string>): Promise<{ pid: n
   const [line] = await once(starter.stdout, "data");
   const pid = Number(String(line));
   onTestFinished(() => {
-    if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    if (isAlive(pid)) signalFound(pid);
   });
   const handshake = /^1\|1\|(\w+)\|([^|]+)\|grpc/m;
   const match = await eventually(() => handshake.exec(readFileSync(said, "utf8")), {

@@ -14,6 +14,9 @@ import { programOn } from "../program-on.ts";
 /** The first build downloads Go modules. */
 const BUILD_MS = 6 * 60_000;
 
+/** A plugin that was killed would leave its socket, so it is given the time to end by itself. */
+const SHUTDOWN_MS = 30_000;
+
 /** What a host says once it has called the plugin. */
 interface Told {
   pid: number;
@@ -84,7 +87,7 @@ describe.skipIf(!hasTier("go"))("go: a plugin in go-plugin's own test mode", () 
 async function startFirst(bench: Bench) {
   return startHost("kv-host", built(), bench.hostTmp, {
     runner: { local: true, command: [await programOn(bench, "kv", "1.8")], directoryBase: bench.boxTmp },
-    options: { autoMtls: false },
+    options: { autoMtls: false, shutdownTimeoutMs: SHUTDOWN_MS },
     put: "of the first",
     deed: "wait",
   });
@@ -92,7 +95,8 @@ async function startFirst(bench: Bench) {
 
 /** What another host says from its start to its end, which must be a good one. */
 async function visit(bench: Bench, orders: KvOrders): Promise<unknown[]> {
-  const host = await startHost("kv-host", built(), bench.hostTmp, orders);
+  const options = { shutdownTimeoutMs: SHUTDOWN_MS };
+  const host = await startHost("kv-host", built(), bench.hostTmp, { options, ...orders });
   expect(await host.ended).toMatchObject({ code: 0, stderr: "" });
   return host.lines(2);
 }

@@ -254,7 +254,7 @@ describe("the host dials", () => {
     const [dialling, listener] = [failureOf(broker.dial(3)), await broker.accept(1)];
     await plugin.hear();
     wire.lose();
-    await pass(2_500);
+    await pass(4_500);
     expect(await dialling).toMatchObject({ code: "closed", cause: { code: "connection-lost" } });
     expect((await failureOf(listener.accept())).code).toBe("closed");
     expect((await failureOf(broker.accept(2))).cause).toBeInstanceOf(PluginError);
