@@ -5,8 +5,8 @@ import type { ExitStatus } from "../contract/runner.ts";
 import { describeExit } from "./exit-status.ts";
 import { endChannel, type RunningRelay } from "./relay-program.ts";
 
-/** An end without a single byte may be that of a relay that could not connect; its exit tells, and comes at once. */
-const EXIT_MS = 250;
+/** An end without a single byte may be that of a relay that could not connect; its exit tells, and is not far behind. */
+const EXIT_MS = 3_000;
 
 /**
  * How much may be on its way before the writer is held up, as in the buffer of a socket: as much as a plugin's HTTP/2 lets

@@ -19,8 +19,8 @@ import { pluginProcess } from "./plugin-process.ts";
 
 const debug = createDebug("go-plugin-ssh:runner");
 
-/** Looking at the box is a courtesy to whoever reads the error; it must not keep them waiting. */
-const INSPECT_MS = 5_000;
+/** Looking at the box is a courtesy to whoever reads the error; it must not keep them waiting for ever. */
+const INSPECT_MS = 15_000;
 /** How long a host that reads slowly may take to get what the plugin sent it last. */
 const SETTLE_MS = 1_000;
 /** What a shell answers for a program that it could not execute; 2 is a binary that it took for a script. */

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { openRelay } from "../../src/exec/open-relay.ts";
+import { withFakeTimeouts } from "../connect/fake-timeouts.ts";
 import { received } from "../translate/side.ts";
 import { FakeBox, type FakeChannel, settled } from "./fake-box.ts";
 
@@ -74,6 +75,32 @@ describe("a relay's last word", () => {
     channel.stdout.end("hello");
     expect(String(await all)).toBe("hello");
   });
+});
+
+describe("an end without a byte and without a last word", () => {
+  test("is none where the relay's exit says so, which may come a while later", () =>
+    withFakeTimeouts(async (pass) => {
+      const { channel, stream } = await opened();
+      const failure = new Promise((resolve) => stream.on("error", resolve).resume());
+      channel.stdout.end();
+      await settled();
+      pass(2_000);
+      await settled();
+      expect([stream.readableEnded, stream.destroyed]).toEqual([false, false]);
+      channel.exit(1);
+      expect(await failure).toMatchObject({ message: expect.stringContaining("it ended with exit code 1.") });
+    }));
+
+  test("is one where the relay goes on", () =>
+    withFakeTimeouts(async (pass) => {
+      const { channel, stream } = await opened();
+      const all = received(stream);
+      channel.stdout.end();
+      await settled();
+      pass(3_000);
+      expect(String(await all)).toBe("");
+      expect(stream.writable).toBe(true);
+    }));
 });
 
 /** A relay that is connected, and the stream through it. */

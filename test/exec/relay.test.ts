@@ -167,8 +167,8 @@ describe.each(SERVERS)("over %s", (_name, available, start) => {
       });
       await Promise.all(all);
       await listener.close();
-      expect(existsSync(meeting)).toBe(false);
       await gone({ network: "unix", path: meeting });
+      expect(existsSync(meeting)).toBe(false);
     });
 
     test_("sends those away whom nobody can meet, and lets those go on who were met", async () => {
@@ -187,6 +187,8 @@ describe.each(SERVERS)("over %s", (_name, available, start) => {
       other.end();
       expect(failures).toEqual([new RangeError("full")]);
       await listener.close();
+      // A box that is slow is not waited for.
+      await eventually(() => !existsSync(pathOf(listener.address)), { what: "the listener to tidy up" });
       await expect(dial(listener.address)).rejects.toThrow(/ENOENT/);
       const answer = received(met);
       streams[0]?.end("still here");

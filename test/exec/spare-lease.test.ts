@@ -3,7 +3,7 @@ import { eventually } from "../tools/eventually.ts";
 import { shells } from "./shells.ts";
 import { GIVE_UP_MS, sh, Trial } from "./trial.ts";
 
-const LEASE_MS = 5_000;
+const LEASE_MS = 10_000;
 
 /** Says what it was given, and stays. */
 const TELLS = 'echo "<${TMOUT-none}> $(env | grep -c ^gps_)"; exec sleep 5000';

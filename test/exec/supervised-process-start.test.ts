@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { PluginError } from "../../src/contract/errors.ts";
 import { EXEC_REQUEST } from "../../src/exec/loader.ts";
 import { later } from "../../src/lifetime/later.ts";
+import { withFakeTimeouts } from "../connect/fake-timeouts.ts";
 import { FakeBox, settled } from "./fake-box.ts";
 
 const LIMITS = { timeoutMs: 30_000 };
@@ -81,16 +82,20 @@ describe("the start of a supervised process", () => {
   test("has a deadline, and quotes what was said until then", async () => {
     const box = new FakeBox();
     const { process, stdout } = box.process();
-    const starting = process.start({ timeoutMs: 40 });
-    await settled();
-    box.channel().stdout.write("Press any key\x07 to continue\n");
-    box.channel().stderr.write("[sudo] password:");
-    await expect(starting).rejects.toMatchObject({
-      code: "timeout",
-      message: expect.stringContaining(
-        "within 40 ms.\nIt said:\n  Press any key\\x07 to continue\n  [sudo] password:\n",
-      ),
-      hint: expect.stringContaining("rc file"),
+    await withFakeTimeouts(async (pass) => {
+      const starting = process.start({ timeoutMs: 40 });
+      await settled();
+      box.channel().stdout.write("Press any key\x07 to continue\n");
+      box.channel().stderr.write("[sudo] password:");
+      await settled();
+      pass(40);
+      await expect(starting).rejects.toMatchObject({
+        code: "timeout",
+        message: expect.stringContaining(
+          "within 40 ms.\nIt said:\n  Press any key\\x07 to continue\n  [sudo] password:\n",
+        ),
+        hint: expect.stringContaining("rc file"),
+      });
     });
     expect(await text(stdout)).toBe("");
     expect(box.channel().acts).toEqual(["end"]);

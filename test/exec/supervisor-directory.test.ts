@@ -6,7 +6,7 @@ import { eventually } from "../tools/eventually.ts";
 import { expectNothing, program, rawChannel } from "./raw-launch.ts";
 import { shells, type TestShell, where } from "./shells.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
-import { GIVE_UP_MS, processesWith, sh, Trial } from "./trial.ts";
+import { GIVE_UP_MS, openFiles, processesWith, sh, Trial } from "./trial.ts";
 
 // These tests mostly wait: for a grace, for a lease, for an end.
 vi.setConfig({ maxConcurrency: 20 });
@@ -63,6 +63,8 @@ describe.concurrent.each(shells())("the private directory under $name", (shell) 
       what: "the plugin",
       timeoutMs: GIVE_UP_MS,
     });
+    // The plugin may be faster than those who look after it: the last of them gets the host's line, which is 3.
+    await eventually(() => !("3" in openFiles(channel.pid)), { what: "the listener", timeoutMs: GIVE_UP_MS });
     process.kill(channel.pid, "SIGKILL");
     expect(await channel.exited).toEqual({ code: null, signal: "SIGKILL" });
     channel.stdin.destroy();
@@ -77,9 +79,9 @@ describe.concurrent.each(shells())("the private directory under $name", (shell) 
     writeFileSync(join(tools, "mkdir"), script, { mode: 0o755 });
     const session = { PATH: `${tools}:${shell.searchPath}` };
     await using trial = new Trial(shell, { command: sh("exec sleep 5000"), session });
-    // Whether it can still report depends on who is faster.
+    // Whether it can still report depends on who is faster. TERM may find a copy of the supervisor that loses it.
     await trial.start().catch(() => {});
-    expect(await trial.channel?.exited).toEqual({ code: 143, signal: null });
+    expect([143, 137]).toContain((await trial.channel?.exited)?.code);
     expect(trial.directories()).toEqual([]);
   });
 

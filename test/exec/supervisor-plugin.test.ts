@@ -20,7 +20,8 @@ const WATCHED_STARTS = 4;
 describe.concurrent.each(shells())("a plugin under $name", (shell) => {
   test("has nothing on its stdin, and no stream but its three", async () => {
     await using trial = await Trial.start(shell, {
-      command: sh("cat; echo read; exec sleep 5000"),
+      // It stays what it is: a program that is just being loaded has its libraries open.
+      command: sh("cat; echo read; sleep 5000 & wait"),
       spec: { leaseMs: 60_000 },
     });
     await trial.says(/^read\n/);

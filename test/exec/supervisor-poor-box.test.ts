@@ -81,8 +81,9 @@ describe.concurrent.each(shells())("on a poor box under $name", (shell) => {
 
   test("with a sleep that knows no tenths, the plugin has its grace all the same", async () => {
     await using trial = await Trial.start(shell, {
-      command: sh("trap 'sleep 0.5; echo tidied; exit 3' TERM; echo ready; while :; do sleep 0.1; done"),
-      spec: { environment, killGraceMs: 3_000 },
+      // It takes longer than a grace that passes without sleep, and far less than its own.
+      command: sh("trap 'sleep 3; echo tidied; exit 3' TERM; echo ready; while :; do sleep 0.1; done"),
+      spec: { environment, killGraceMs: 20_000 },
       session: { PATH: boxes["a sleep that knows no tenths"] },
     });
     await trial.says(/ready/);
@@ -94,7 +95,8 @@ describe.concurrent.each(shells())("on a poor box under $name", (shell) => {
   test("without setsid the lease still ends the plugin, and heartbeats do not", async () => {
     await using trial = await Trial.start(shell, {
       command: sh(`${FAMILY} wait`),
-      spec: { environment, leaseMs: 1_000 },
+      // A busy machine takes a while until the family is there.
+      spec: { environment, leaseMs: 10_000 },
       session: { PATH: boxes["no setsid"] },
     });
     const pids = await trial.pids("child", "grandchild", "session");

@@ -7,7 +7,7 @@ const PLUGINS = 150;
 const AT_ONCE = 10;
 
 describe.each(shells())("plugins that end at once under $name", (shell) => {
-  test("leave neither the lease's clock nor what it waits with", async () => {
+  test("leave neither the lease's clock nor what it waits with", { timeout: 300_000 }, async () => {
     const one = async () => {
       await using trial = await Trial.start(shell, { command: sh("exit 3"), spec: { leaseMs: 60_000 } });
       expect(await trial.process.exited).toEqual({ code: 3, signal: null });

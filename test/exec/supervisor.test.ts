@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { shells } from "./shells.ts";
 import { FAMILY, isAlive, MEMBERS, sh, Trial } from "./trial.ts";
@@ -47,8 +49,10 @@ describe.concurrent.each(shells())("the supervisor under $name", (shell) => {
   });
 
   test("ends what a plugin leaves behind that ends by itself", async () => {
-    await using trial = await Trial.start(shell, { command: sh(`${FAMILY} sleep 0.3; exit 7`) });
+    const script = `${FAMILY} until [ -e "$TMPDIR/enough" ]; do sleep 0.1; done; exit 7`;
+    await using trial = await Trial.start(shell, { command: sh(script) });
     const pids = await trial.pids(...MEMBERS);
+    writeFileSync(join(trial.report.directory, "enough"), "");
     expect(await trial.process.exited).toEqual({ code: 7, signal: null });
     expect(pids.filter(isAlive)).toEqual([]);
     expect(trial.directories()).toEqual([]);

@@ -199,8 +199,16 @@ export function procFile(pid: number | string, name: string): string {
   }
 }
 
-/** What a process has open: the targets of its descriptors, by number. */
+/** What a process has open: the targets of its descriptors, by number. What it closes at this moment is left out. */
 export function openFiles(pid: number): Record<string, string> {
   const directory = `/proc/${pid}/fd`;
-  return Object.fromEntries(readdirSync(directory).map((fd) => [fd, readlinkSync(join(directory, fd))]));
+  const files: Record<string, string> = {};
+  for (const fd of readdirSync(directory)) {
+    try {
+      files[fd] = readlinkSync(join(directory, fd));
+    } catch (failure) {
+      if ((failure as NodeJS.ErrnoException).code !== "ENOENT") throw failure;
+    }
+  }
+  return files;
 }

@@ -20,7 +20,7 @@ import { eventually } from "../tools/eventually.ts";
 import { isAlive } from "../tools/leaks.ts";
 
 /** Far more than it takes; a host that is kept alive would stay for ever. */
-const SOON_MS = 20_000;
+const SOON_MS = 40_000;
 
 const KINDS: [name: string, kind: RunnerKind, pooled: boolean, available: boolean][] = [
   [localKind.name, localKind, false, true],

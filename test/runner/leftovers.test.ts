@@ -15,10 +15,13 @@ import { eventually } from "../tools/eventually.ts";
 import { isAlive } from "../tools/leaks.ts";
 import { startProxy } from "../tools/proxy.ts";
 
-/** Short, so that a test sees the end of a lease; the defaults are a minute and five seconds. */
-const BRIEF = { leaseMs: 2_000, heartbeatIntervalMs: 400, killGraceMs: 1_000 };
+/**
+ * Short, so that a test sees the end of a lease, but not so short that a loaded machine lets one end by itself; the
+ * defaults are a minute and five seconds.
+ */
+const BRIEF = { leaseMs: 10_000, heartbeatIntervalMs: 400, killGraceMs: 1_000 };
 /** Lease, grace, and what a loaded machine adds. */
-const SOON_MS = 20_000;
+const SOON_MS = 40_000;
 
 /** Into how many moments a start is divided. */
 const PARTS = 6;
@@ -61,8 +64,8 @@ describe.each([
       await using proxy = await startProxy(need(bench.server));
       const runner = await started(bench, STUBBORN, {
         ...connectTo(need(bench.server), proxy.port),
-        serverAliveIntervalMs: 500,
-        serverAliveCountMax: 2,
+        serverAliveIntervalMs: 2_000,
+        serverAliveCountMax: 4,
       });
       const waiting = told(runner);
       proxy.freeze();

@@ -88,7 +88,7 @@ describe.skipIf(!hasTier("login-shells")).each(SHELLS)("$name as the login shell
     const wait = { fish: "read -P ''", tcsh: 'set answer = "$<"' }[name] ?? "read answer </dev/null; sleep 300";
     await using place = await Home.make(rcFiles, `echo 'Do you accept?'; ${wait}; sleep 300`);
     await using bench = await openSshBench({ account: { home: place.home, shell } });
-    const runner = bench.runner({ command: bench.command("stays.sh"), startTimeoutMs: 2000 });
+    const runner = bench.runner({ command: bench.command("stays.sh"), startTimeoutMs: 10_000 });
     const failure = await failureOf(runner.start());
     expect(failure.code).toBe("timeout");
     expect(failure.message).toContain("Do you accept?");

@@ -42,7 +42,9 @@ const STARTS: [what: string, server: OpenSshOptions, says: RegExp, names: RegExp
 describe.skipIf(!hasTier("openssh"))("an sshd with", () => {
   test.each(FORWARDS)("%j says so, and everything else works", async (options, forbidden, names) => {
     await using bench = await openSshBench({ options });
-    await using plugin = await startPlugin(bench.runner({ command: bench.command("serves.mjs"), relay: "never" }));
+    // Node ends by TERM in its own time.
+    const run = { command: bench.command("serves.mjs"), relay: "never", killGraceMs: 20_000 } as const;
+    await using plugin = await startPlugin(bench.runner(run));
     const found: Record<string, unknown> = {};
     for (const way of WAYS) {
       found[way] = await plugin.try(way).catch((failure) => {

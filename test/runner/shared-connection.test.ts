@@ -11,7 +11,7 @@ import { type Bench, connectTo, embeddedKind, opensshKind } from "../contract/ru
 import { failureOf, Said } from "../contract/said.ts";
 import type { EmbeddedTestServer } from "../servers/embedded.ts";
 import { hasTier } from "../tiers/tiers.ts";
-import { eventually, isAlive } from "../tools/leaks.ts";
+import { eventually, isAlive, signalFound } from "../tools/leaks.ts";
 
 /** OpenSSH's own limit. */
 const MAX_SESSIONS = 10;
@@ -144,7 +144,7 @@ describe.each([
       runner.stdout.resume();
       const pids = [pidOf(runner), ...String(line).trim().split(" ").map(Number)];
       for (const pid of [parentOf(pidOf(runner)), ...childrenOf(parentOf(pidOf(runner)))]) {
-        if (pid !== pidOf(runner)) process.kill(pid, "SIGSTOP");
+        if (pid !== pidOf(runner)) signalFound(pid, "SIGSTOP");
       }
       await runner.kill();
       expect(pids.filter(isAlive)).toEqual([]);

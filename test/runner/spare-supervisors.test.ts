@@ -116,7 +116,8 @@ describe.each([
     test("of a pool's are used by the next lease, and make room before another connection is opened", async () => {
       await using bench = await kind.open();
       const { destination, ...options } = connectTo(need(bench));
-      await using pool = new ConnectionPool({ ...options, idleTimeoutMs: 500 });
+      // Longer than this test: between two plugins the connection is idle.
+      await using pool = new ConnectionPool({ ...options, idleTimeoutMs: 300_000 });
       const make = (more: object) => new SshRunner({ ...settings(bench), pool, destination, ...more });
       const sessions = () => pool.stats().sessions;
       for (let n = 0; n < 2; n += 1) {

@@ -10,6 +10,7 @@ import { AddressBook, type AddressBookOptions } from "../../src/translate/addres
 import { rejectionOf } from "../connect/failure-of.ts";
 import { Scratch } from "../connect/scratch.ts";
 import { leavesNoTrace } from "../connect/traces.ts";
+import { eventually } from "../tools/eventually.ts";
 import { dial, twoEnds } from "./side.ts";
 
 vi.mock("node:fs/promises", { spy: true });
@@ -206,14 +207,14 @@ describe("an address of the host", () => {
     const [plugin, ours] = twoEnds();
     for (const end of [plugin, ours]) end.on("error", () => {});
     onStream(ours);
-    await vi.waitFor(() => expect(close).toHaveBeenCalledTimes(1));
+    await eventually(() => close.mock.calls.length === 1, { what: "the box to be told" });
     const second = await book.hostToPlugin(gone);
     expect(second).not.toEqual(first);
     // A straggler of the first one takes nothing away.
     const [straggler, its] = twoEnds();
     for (const end of [straggler, its]) end.on("error", () => {});
     onStream(its);
-    await vi.waitFor(() => expect(straggler.destroyed).toBe(true));
+    await eventually(() => straggler.destroyed, { what: "the straggler to be sent away" });
     expect(await book.hostToPlugin(gone)).toEqual(second);
     await book.close();
   });

@@ -13,7 +13,7 @@ import type { Restrictions } from "../servers/server.ts";
 import { hasTier } from "../tiers/tiers.ts";
 import { eventually } from "../tools/eventually.ts";
 import { Bridge, type Way } from "./bridge.ts";
-import { closed, dial, echo, received, Side } from "./side.ts";
+import { closed, dial, echo, received, Side, visit } from "./side.ts";
 
 const WAYS: Way[] = ["plugin to host", "host to plugin"];
 const MEGABYTE = 2 ** 20;
@@ -127,6 +127,8 @@ describe.each(cases)("$way, $network, over $name", ({ start, way, network }) => 
         const socket = await dial(address);
         const digest = createHash("sha256");
         const accepted = writeAll(socket, total, (chunk) => digest.update(chunk));
+        // Before there is a reader, it is the way there that holds up the writer.
+        await eventually(() => stalled.length === 1, { what: "the reader" });
         const bytes = await settled(accepted);
         // A window and a buffer of 2 MB on each side of the link; for TCP the system's own buffers come on top.
         expect(bytes).toBeLessThan((network === "unix" ? 10 : 24) * MEGABYTE);
@@ -254,7 +256,8 @@ describe("over the embedded server", () => {
     const plugin = await bridge.book.hostToPlugin(at);
     expect(server.embedded.forwards).toBe(1);
     await host[Symbol.asyncDispose]();
-    await closed(await dial(plugin));
+    // Once a second it is looked whether the host's socket is there, so the box may have stopped already.
+    await visit(plugin);
     await eventually(() => server.embedded.forwards === 0, { what: "the box to stop listening" });
     await using again = await Side.listen(at, echo);
     const second = await bridge.book.hostToPlugin(at);
