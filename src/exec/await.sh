@@ -5,6 +5,14 @@
 # file or an expired lease end the supervisor; it has made nothing by then, so there is nothing to tidy up.
 # shellcheck disable=SC2154,SC2034
 
+# Whether our parent has died, so that its pid may be somebody else's. Where there is no /proc, nobody can tell.
+gps_orphan() {
+  { read -r gps_stat </proc/self/stat; } 2>/dev/null || return 1
+  gps_stat=${gps_stat##*) }
+  gps_stat=${gps_stat#* }
+  [ "${gps_stat%% *}" != "$$" ]
+}
+
 # Ends the supervisor, whose child this is, when no heartbeat has come for a whole lease.
 gps_doze() {
   gps_others=$!
@@ -16,7 +24,7 @@ gps_doze() {
     [ -n "$gps_renewed" ] || break
     gps_wake
   done
-  kill "$$" 2>/dev/null
+  gps_orphan || kill "$$" 2>/dev/null
 }
 
 gps_rouse() {
