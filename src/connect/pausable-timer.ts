@@ -1,7 +1,9 @@
+import { afterDeadline } from "../lifetime/after-deadline.ts";
+
 /** A deadline that stands still while a person is being asked. */
 export class PausableTimer {
   readonly #onExpired: () => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #undo: () => void = () => {};
   #leftMs: number;
   #since = 0;
   #pauses = 0;
@@ -18,7 +20,7 @@ export class PausableTimer {
   /** Stands still until `task` has settled. */
   async pausedDuring<T>(task: () => Promise<T> | T): Promise<T> {
     this.#pauses += 1;
-    clearTimeout(this.#timer);
+    this.#undo();
     if (this.#pauses === 1) this.#leftMs -= performance.now() - this.#since;
     try {
       return await task();
@@ -31,12 +33,12 @@ export class PausableTimer {
   /** It never expires from now on. */
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#undo();
   }
 
   #run(): void {
     if (this.#stopped || this.#pauses > 0) return;
     this.#since = performance.now();
-    this.#timer = setTimeout(this.#onExpired, Math.max(0, this.#leftMs));
+    this.#undo = afterDeadline(Math.max(0, this.#leftMs), this.#onExpired);
   }
 }

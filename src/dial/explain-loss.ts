@@ -4,6 +4,8 @@ import { within } from "../lifetime/deadline.ts";
 
 /** The end of the stream and the news of the plugin's end come by different ways; the second is under way. */
 const NEWS_MS = 4_000;
+/** And this long, where it was waited for before, and did not come. */
+const MORE_NEWS_MS = 500;
 /** How long an answer may be on its way inside this process when the connection is over. */
 const LAST_WORDS_MS = 500;
 
@@ -23,12 +25,19 @@ export interface Losses {
  * depending on which packet came last.
  */
 export function explainLoss(link: Losses): Interceptor {
+  let withoutNews = -1;
+  const reasonOf = async (failure: unknown) => {
+    const { losses } = link;
+    const reason = await reasonFor(link, failure, losses === withoutNews ? MORE_NEWS_MS : NEWS_MS);
+    withoutNews = losses;
+    return reason;
+  };
   return (next) => async (request) => {
     const before = link.losses;
     const explain = async (failure: unknown): Promise<unknown> => {
       const lost = link.losses !== before || isBreak(ConnectError.from(failure).cause);
       if (request.signal.aborted || !lost || isAnswer(failure)) return failure;
-      return unavailable(await reasonFor(link, failure));
+      return unavailable(await reasonOf(failure));
     };
     try {
       const response = await heard(next(request), link.over);
@@ -68,12 +77,12 @@ function isAnswer(failure: unknown): boolean {
   return ConnectError.from(failure).metadata.has("grpc-status");
 }
 
-async function reasonFor(link: Losses, failure: unknown): Promise<PluginError> {
+async function reasonFor(link: Losses, failure: unknown, timeoutMs: number): Promise<PluginError> {
   const { cause } = ConnectError.from(failure);
   const known = cause instanceof PluginError ? cause : undefined;
   if (known && !isBreak(known)) return known;
   const onTimeout = () => link.early ?? known ?? broke(failure);
-  return within({ timeoutMs: NEWS_MS, onTimeout, until: [link.over] }, () => new Promise<never>(() => {})).catch(
+  return within({ timeoutMs, onTimeout, until: [link.over] }, () => new Promise<never>(() => {})).catch(
     (reason) => reason,
   );
 }

@@ -5,8 +5,10 @@
 # file or an expired lease end the supervisor; it has made nothing by then, so there is nothing to tidy up.
 # shellcheck disable=SC2154,SC2034
 
-# Whether our parent has died, so that its pid may be somebody else's. Where there is no /proc, nobody can tell.
+# Whether our parent has died, so that its pid may be somebody else's. Where /proc does not show it as gps_self, as in
+# another pid namespace or where there is none, nobody can tell.
 gps_orphan() {
+  [ "$gps_self" = "$$" ] || return 1
   { read -r gps_stat </proc/self/stat; } 2>/dev/null || return 1
   gps_stat=${gps_stat##*) }
   gps_stat=${gps_stat#* }
@@ -37,6 +39,8 @@ gps_await() {
   gps_tmout=${TMOUT+=$TMOUT}
   unset TMOUT
   gps_dozer=
+  gps_self=
+  { read -r gps_self _ </proc/self/stat; } 2>/dev/null
   if [ "$gps_lease" -gt 0 ]; then
     trap '' USR1
     gps_doze >/dev/null 2>&1 &

@@ -2,6 +2,7 @@ import { Duplex, type Readable } from "node:stream";
 import type { ExecChannel } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import type { ExitStatus } from "../contract/runner.ts";
+import { within } from "../lifetime/deadline.ts";
 import { describeExit } from "./exit-status.ts";
 import { endChannel, type RunningRelay } from "./relay-program.ts";
 
@@ -115,7 +116,9 @@ export class RelayStream extends Duplex {
 
   /** The server says that stdout has ended: the plugin has ended its side, or the relay has ended before its time. */
   async #ended(): Promise<void> {
-    if (!this.#received) await soon(this.#channel.exited, EXIT_MS);
+    const closed = new Promise((resolve) => this.once("close", resolve));
+    const known = () => Promise.race([this.#channel.exited, closed]);
+    if (!this.#received) await within({ timeoutMs: EXIT_MS }, known).catch(() => {});
     this.#finish(!this.#exit || this.#exit.code === 0);
   }
 
@@ -141,15 +144,5 @@ function relayBroke(exit: ExitStatus | undefined): PluginError {
   const how = exit ? `: it ended with ${describeExit(exit)}` : "";
   return new PluginError("forward-failed", `The relay on the box broke${how}.`, {
     hint: "The plugin may have ended, or nobody listens there.",
-  });
-}
-
-function soon(promise: Promise<unknown>, timeoutMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, timeoutMs);
-    void promise.then(() => {
-      clearTimeout(timer);
-      resolve();
-    });
   });
 }

@@ -23,7 +23,9 @@ export interface StartingPlugin {
 /** Exit and output come by different ways. After the exit, the output is under way and gets this long. */
 const OUTPUT_MS = 5_000;
 /** After the end of the output, the exit is, and a runner may look at the box before it tells of one. */
-const EXIT_MS = 20_000;
+const EXIT_MS = 16_000;
+/** A line that is there counts, unless the link broke, which is known sooner. */
+const LINK_MS = 2_000;
 
 /** A diagnosis is a courtesy: the error does not wait longer for it. */
 const DIAGNOSIS_MS = 5_000;
@@ -40,15 +42,21 @@ const DIAGNOSIS_MS = 5_000;
  *   something else
  */
 export async function readHandshakeLine(plugin: StartingPlugin): Promise<string> {
-  const { exited, signal } = plugin;
+  const { exited, signal, timeoutMs } = plugin;
+  const began = performance.now();
   exited.catch(() => {});
   const first = firstLine(plugin.stdout);
   try {
     const heard = (await lineOrExit(first, plugin)) ?? (await lastWords(first, signal));
-    // A link that broke also ends stdout, in the middle of the line perhaps.
-    if (heard.how === "end") await patiently(exited, EXIT_MS, signal);
     const line = heard.text.trim();
-    if (heard.how !== "too-long" && hasHandshakeFields(line)) return line;
+    const isLine = heard.how !== "too-long" && hasHandshakeFields(line);
+    // A link that broke also ends stdout, in the middle of the line perhaps.
+    if (heard.how === "end") {
+      // What is known must be told before the deadline, and looking for the cause takes its time as well.
+      const leftMs = timeoutMs > 0 ? timeoutMs - (performance.now() - began) - DIAGNOSIS_MS : EXIT_MS;
+      await patiently(exited, isLine ? LINK_MS : Math.max(LINK_MS, Math.min(EXIT_MS, leftMs)), signal);
+    }
+    if (isLine) return line;
     const ended = heard.how !== "line";
     const diagnosis = await diagnosed(plugin);
     throw unrecognizedMessage(line, { ended, diagnosis, cause: heard.failure });

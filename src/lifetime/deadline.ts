@@ -1,4 +1,5 @@
 import { PluginError } from "../contract/errors.ts";
+import { afterDeadline } from "./after-deadline.ts";
 
 /** What may end a wait before its task does. */
 export interface Limits {
@@ -55,12 +56,7 @@ export function within<T>(
         settle(() =>
           reject(limits.onTimeout?.() ?? new PluginError("timeout", `Nothing came within ${timeoutMs} ms.`)),
         );
-      const timer = setTimeout(() => {
-        // After a hold-up of the whole process, timers come before the answers that have been there for long.
-        const turn = setImmediate(giveUp);
-        undo.push(() => clearImmediate(turn));
-      }, timeoutMs);
-      undo.push(() => clearTimeout(timer));
+      undo.push(afterDeadline(timeoutMs, giveUp));
     }
     const { signal } = limits;
     if (signal) endWith(signal, () => abortError(signal));

@@ -13,7 +13,7 @@ const NAME_LENGTH = 32;
 const made = new Set<string>();
 
 /**
- * Makes a directory on this machine that only we can enter, for sockets. Where the temporary directory's own name is
+ * Makes a directory on this machine that only we can enter, for sockets or keys. Where the temporary directory's own name is
  * too long for a socket below it, `/tmp` is taken. It goes with the process; what a killed process had to leave there
  * is removed by the next one that comes this way.
  *
@@ -37,7 +37,7 @@ export async function makePrivateDirectory(parent?: string): Promise<string> {
       cause = failure;
     }
   }
-  throw new PluginError("forward-failed", `No private directory for sockets could be made in ${wanted.join(" or ")}.`, {
+  throw new PluginError("forward-failed", `No private directory could be made in ${wanted.join(" or ")}.`, {
     cause,
     hint: 'Set TMPDIR to a writable directory with a short name, or ask for TCP with `hostNetwork: "tcp"`.',
   });

@@ -19,8 +19,10 @@ import { pluginProcess } from "./plugin-process.ts";
 
 const debug = createDebug("go-plugin-ssh:runner");
 
-/** Looking at the box is a courtesy to whoever reads the error; it must not keep them waiting for ever. */
-const INSPECT_MS = 15_000;
+/** Looking at the box is a courtesy to whoever reads the error; it must not keep them waiting. */
+const INSPECT_MS = 5_000;
+/** Where the look decides what the error is, it gets more time. */
+const DECIDING_MS = 15_000;
 /** How long a host that reads slowly may take to get what the plugin sent it last. */
 const SETTLE_MS = 1_000;
 /** What a shell answers for a program that it could not execute; 2 is a binary that it took for a script. */
@@ -157,8 +159,9 @@ export class SupervisedRunner implements Runner {
   /** A program that ended without a word may never have run: then its end is that it did not start. */
   async #postMortem(exit: ExitStatus, process: SupervisedProcess): Promise<void> {
     if (process.said("stdout") !== "" || this.#killing) return;
-    this.#facts = await this.#inspect();
-    const why = exit.code !== null && NOT_EXECUTED.has(exit.code) ? whyNotStarted(this.#facts) : undefined;
+    const mayDecide = exit.code !== null && NOT_EXECUTED.has(exit.code);
+    this.#facts = await this.#inspect(this.#killed.signal, mayDecide ? DECIDING_MS : INSPECT_MS);
+    const why = mayDecide ? whyNotStarted(this.#facts) : undefined;
     if (!why) return;
     const stderr = process.said("stderr").trimEnd();
     throw new PluginError(
@@ -241,11 +244,11 @@ export class SupervisedRunner implements Runner {
     this.stderr.end();
   }
 
-  async #inspect(signal?: AbortSignal): Promise<Facts> {
+  async #inspect(signal?: AbortSignal, timeoutMs = INSPECT_MS): Promise<Facts> {
     const box = this.#box;
     if (!box || box.lost.aborted) return {};
     const variables = { gps_command: this.name, gps_cd: this.#options.directory ?? "" };
-    return runProgram(box.exec, "inspect.sh", variables, { signal, timeoutMs: INSPECT_MS }).catch((failure) => {
+    return runProgram(box.exec, "inspect.sh", variables, { signal, timeoutMs }).catch((failure) => {
       debug("%s: could not look at the box: %s", this.#id, failure.message);
       return {};
     });

@@ -1,16 +1,19 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PausableTimer } from "../../src/connect/pausable-timer.ts";
 import { later } from "../../src/lifetime/later.ts";
 
-beforeEach(() => void vi.useFakeTimers());
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
-test("expires once, when its time is over", () => {
+test("expires once, when its time is over", async () => {
   const onExpired = vi.fn();
   new PausableTimer(100, onExpired);
   vi.advanceTimersByTime(99);
+  await turn();
   expect(onExpired).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1_000);
+  await turn();
   expect(onExpired).toHaveBeenCalledTimes(1);
 });
 
@@ -21,12 +24,15 @@ test("stands still during a task, and goes on with what was left", async () => {
   const task = later<string>();
   const result = timer.pausedDuring(() => task.promise);
   vi.advanceTimersByTime(10_000);
+  await turn();
   expect(onExpired).not.toHaveBeenCalled();
   task.resolve("done");
   expect(await result).toBe("done");
   vi.advanceTimersByTime(39);
+  await turn();
   expect(onExpired).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1);
+  await turn();
   expect(onExpired).toHaveBeenCalledTimes(1);
 });
 
@@ -41,6 +47,7 @@ test("goes on after a task that failed", async () => {
     }),
   ).rejects.toBe(failure);
   vi.advanceTimersByTime(100);
+  await turn();
   expect(onExpired).toHaveBeenCalledTimes(1);
 });
 
@@ -52,10 +59,12 @@ test("stands still until the last of several tasks is done", async () => {
   one.resolve();
   await both[0];
   vi.advanceTimersByTime(10_000);
+  await turn();
   expect(onExpired).not.toHaveBeenCalled();
   two.resolve();
   await both[1];
   vi.advanceTimersByTime(100);
+  await turn();
   expect(onExpired).toHaveBeenCalledTimes(1);
 });
 
@@ -69,5 +78,6 @@ test.each([
   await timer.pausedDuring(() => {});
   expect(vi.getTimerCount()).toBe(0);
   vi.advanceTimersByTime(10_000);
+  await turn();
   expect(onExpired).not.toHaveBeenCalled();
 });

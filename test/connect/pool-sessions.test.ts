@@ -367,4 +367,20 @@ describe("a command that nobody waits for", () => {
     expect(pool.stats()).toMatchObject({ connections: 2, waiting: 0 });
     await Promise.all(running.map(end));
   });
+
+  test("saves those who get no room from it no connection, and makes the others need none", async () => {
+    await using server = await startEmbedded({ maxSessions: 2 });
+    await using pool = poolFor(server);
+    const { connection } = await pool.lease(destinationOf(server));
+    const slow = later<void>();
+    const first = await stay(connection);
+    await spareOn(connection, slow.promise);
+    const starts = [1, 2, 3].map(() => stay(connection));
+    await eventually(() => pool.stats().waiting === 3, { what: "all to wait" });
+    const running = [first, ...(await Promise.all(starts.slice(0, 2)))];
+    slow.resolve();
+    running.push(...(await Promise.all(starts)));
+    expect(pool.stats()).toMatchObject({ connections: 2, waiting: 0, boxes: [{ totals: { opened: 2 } }] });
+    await Promise.all(running.map(end));
+  });
 });

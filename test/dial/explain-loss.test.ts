@@ -5,16 +5,18 @@ import { PluginError } from "../../src/contract/errors.ts";
 import { explainLoss } from "../../src/dial/explain-loss.ts";
 import { withFakeTimeouts } from "../connect/fake-timeouts.ts";
 
-/** A call during which the connection goes: how it fails, and who may tell the reason. */
+/** A call during which the connection goes: how it fails, who may tell the reason, and another call. */
 function lostCall() {
   const over = new AbortController();
   const link = { losses: 0, over: over.signal };
   const call = explainLoss(link)(async () => {
-    link.losses += 1;
-    throw new ConnectError("The stream was closed.", Code.Canceled);
+    link.losses ||= 1;
+    const cause = new PluginError("forward-failed", "Nobody listens.");
+    throw new ConnectError("The stream was closed.", Code.Canceled, undefined, undefined, cause);
   });
   const request = { signal: new AbortController().signal } as UnaryRequest;
-  return { failure: call(request).catch((failure) => failure), over };
+  const lose = () => call(request).catch((failure) => failure);
+  return { failure: lose(), over, lose };
 }
 
 test("a call whose connection went waits 4 s for the reason: news of a process may be held up", async () => {
@@ -34,6 +36,19 @@ test("without a reason until then, the connection is all that is told", async ()
     const { failure } = lostCall();
     await turn();
     pass(4_000);
-    expect(await failure).toMatchObject({ code: Code.Unavailable, cause: { code: "connection-lost" } });
+    expect(await failure).toMatchObject({ code: Code.Unavailable, cause: { code: "forward-failed" } });
+  });
+});
+
+test("where there was none, the next call waits for half a second only", async () => {
+  await withFakeTimeouts(async (pass) => {
+    const { failure, lose } = lostCall();
+    await turn();
+    pass(4_000);
+    await failure;
+    const next = lose();
+    await turn();
+    pass(500);
+    expect(await next).toMatchObject({ code: Code.Unavailable, cause: { code: "forward-failed" } });
   });
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readProgram } from "../../src/exec/loader.ts";
@@ -11,13 +11,14 @@ const home = temporaryDirectory();
 
 /** A supervisor that waits, whose child notes whom it signals and signals nobody. `$1`: where; `$2`: how it goes on. */
 const WAITS = `
-  gps_nap() { sleep "$1" & wait "$!"; }
+  gps_nap() { until [ -e "$note.over" ]; do sleep 0.05; done; }
   gps_wake() { :; }
   gps_leave() { exit 0; }
   ${readProgram("await.sh")}
   note=$1
   kill() { printf '%s\n' "$*" >>"$note"; }
   gps_lease=1
+  read -r gps_self _ </proc/self/stat
   : >"$note"
   gps_doze &
   printf '%s\n' "$!"
@@ -39,6 +40,8 @@ describe.concurrent.each(shells())("await.sh under $name", (shell) => {
       said += chunk;
     });
     const [, child] = await eventually(() => /^(\d+)\n/.exec(said), { what: "the child's pid" });
+    if (!isEnded) await eventually(() => !isAlive(supervisor.pid), { what: "the supervisor to be gone" });
+    writeFileSync(`${note}.over`, "");
     await eventually(() => !isAlive(Number(child)), { what: "the lease to be over" });
     const signalled = readFileSync(note, "utf8").split("\n");
     expect(signalled.includes(String(supervisor.pid))).toBe(isEnded);

@@ -64,6 +64,16 @@ describe("a handshake line", () => {
     await expect(line).rejects.toMatchObject({ code: "connection-lost" });
   });
 
+  test("without a line end is soon believed, also of a plugin that lives on without its stdout", async () => {
+    fakeDeadlines();
+    const { stdout, line } = starting();
+    stdout.end(LINE);
+    await once(stdout, "close");
+    await nextTurn();
+    vi.advanceTimersByTime(2_000);
+    expect(await line).toBe(LINE);
+  });
+
   test("leaves no timer behind", async () => {
     fakeDeadlines();
     const { stdout, line } = starting();
@@ -104,6 +114,20 @@ describe("no handshake line, because", () => {
     stdout.end(output);
     exit.resolve(ended);
     expect(textOf(await failing(line))).toBe(`[handshake-failed] ${UNRECOGNIZED}${shown}${FAILED_TO_READ}\nexit 2`);
+  });
+
+  test.each([
+    [60_000, 16_000],
+    [12_000, 7_000],
+    [3_000, 2_000],
+  ])("the plugin closed its stdout and lives: told before the %d ms of its start are over", async (timeoutMs, ms) => {
+    fakeDeadlines();
+    const { stdout, line } = starting({ timeoutMs });
+    stdout.end("panic");
+    await once(stdout, "close");
+    await nextTurn();
+    vi.advanceTimersByTime(ms);
+    expect(textOf(await failing(line))).toContain(`${UNRECOGNIZED}panic`);
   });
 
   test("the line is too long: its beginning is told", async () => {
@@ -167,7 +191,7 @@ describe("no handshake line, because", () => {
     stdout.end("sh: not found");
     await once(stdout, "end");
     await nextTurn();
-    await vi.advanceTimersByTimeAsync(19_000);
+    await vi.advanceTimersByTimeAsync(15_000);
     exit.reject(new PluginError("plugin-not-started", "It was built for another machine."));
     expect(await failing(line)).toMatchObject({ code: "plugin-not-started" });
   });

@@ -2,6 +2,7 @@ import { getEventListeners, once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { PluginError } from "../../src/contract/errors.ts";
+import { afterDeadline } from "../../src/lifetime/after-deadline.ts";
 import { abortError, throwIfAborted, within } from "../../src/lifetime/deadline.ts";
 import { later } from "../../src/lifetime/later.ts";
 
@@ -97,6 +98,30 @@ describe("within", () => {
       server.close();
       vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     }
+  });
+
+  test("takes what comes in the turn that the deadline leaves, and says nothing of the deadline then", async () => {
+    const onTimeout = vi.fn(() => new PluginError("timeout", "too late"));
+    const outcome = later<string>();
+    const waiting = within({ timeoutMs: 10, onTimeout }, () => outcome.promise);
+    vi.advanceTimersByTime(10);
+    outcome.resolve("just in time");
+    expect(await waiting).toBe("just in time");
+    await new Promise(setImmediate);
+    expect(onTimeout).not.toHaveBeenCalled();
+  });
+
+  test("whoever undoes a deadline in its last turn hears nothing of it", async () => {
+    const expired = vi.fn();
+    const undo = afterDeadline(10, expired);
+    vi.advanceTimersByTime(10);
+    undo();
+    await new Promise(setImmediate);
+    expect(expired).not.toHaveBeenCalled();
+    afterDeadline(10, expired);
+    vi.advanceTimersByTime(10);
+    await new Promise(setImmediate);
+    expect(expired).toHaveBeenCalledOnce();
   });
 
   test.each([0, undefined])("has no deadline with timeoutMs %s", (timeoutMs) => {

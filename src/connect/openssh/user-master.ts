@@ -61,8 +61,8 @@ export async function joinUserMaster(
       control.hold(keepAlive);
     },
     close: async () => {
-      liveness.stop();
       await proxy.leave();
+      liveness.stop();
       control.destroy();
       await removePrivateDirectory(directory);
     },

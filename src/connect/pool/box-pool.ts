@@ -7,7 +7,7 @@ import { LeasedConnection, type SessionSource } from "./leased-connection.ts";
 import { Link, type Seat } from "./link.ts";
 import { Openings } from "./openings.ts";
 import { type GiveBack, Spares } from "./spares.ts";
-import { Waiters } from "./waiters.ts";
+import { type Waiter, Waiters } from "./waiters.ts";
 
 const debug = createDebug("go-plugin-ssh:pool");
 
@@ -143,12 +143,9 @@ export class BoxPool implements SessionSource {
 
   /** A place for a session, at once or when there is one. */
   async #seat(home: Link, priority: number, signal: AbortSignal): Promise<Seat> {
-    for (;;) {
-      throwIfAborted(signal);
-      const seat = this.#waiters.hasBefore(priority) ? undefined : this.#reserve(home);
-      const found = seat ?? (await this.#waitForSeat(priority, signal));
-      if (found) return found;
-    }
+    throwIfAborted(signal);
+    const seat = this.#waiters.hasBefore(priority) ? undefined : this.#reserve(home);
+    return seat ?? this.#waitForSeat(priority, signal);
   }
 
   #reserve(home?: Link): Seat | undefined {
@@ -159,19 +156,25 @@ export class BoxPool implements SessionSource {
     return undefined;
   }
 
-  /** Waits for a place, and sees to it that a connection is made that has one. `undefined`: try again. */
-  async #waitForSeat(priority: number, signal: AbortSignal): Promise<Seat | undefined> {
+  /** Waits for a place, in one's turn, and sees to it that there will be one. */
+  async #waitForSeat(priority: number, signal: AbortSignal): Promise<Seat> {
     const waiter = this.#waiters.add(priority);
     let seat: Seat | undefined;
     try {
-      const needed = Math.ceil(this.#waiters.size / this.#expected);
-      const more =
-        this.#spares.reclaim(this.#waiters.size) ?? this.#openings.join(Math.max(1, needed), priority, waiter.left);
-      seat = await within({ signal }, () => Promise.race([waiter.seat, more.then(() => undefined)]));
+      while (!seat) {
+        const more = this.#spares.reclaim(this.#waiters.size) ?? this.#openMore(waiter);
+        seat = await within({ signal }, () => Promise.race([waiter.seat, more.then(() => undefined)]));
+      }
       return seat;
     } finally {
       this.#waiters.leave(waiter, seat);
     }
+  }
+
+  /** Resolves when there is one connection more for those who wait, besides the sessions that are given back. */
+  #openMore({ priority, left }: Waiter): Promise<unknown> {
+    const needed = Math.ceil((this.#waiters.size - this.#spares.goingBack) / this.#expected);
+    return this.#openings.join(Math.max(1, needed), priority, left);
   }
 
   /** Gives what room there is to those who wait. */

@@ -2,8 +2,8 @@ import type { ExecChannel } from "../../contract/connection.ts";
 import { within } from "../../lifetime/deadline.ts";
 import type { Link } from "./link.ts";
 
-/** Who needs a session waits no longer for one that is to be given back. */
-const GIVE_BACK_MS = 5_000;
+/** Who needs a session waits no longer for one that is to be given back: a login takes about as long. */
+const GIVE_BACK_MS = 2_000;
 
 /** Ends a spare command, because somebody needs its session. */
 export type GiveBack = () => Promise<unknown>;
@@ -34,9 +34,14 @@ export class Spares {
     return spare?.link.isLost ? undefined : spare;
   }
 
+  /** How many give their sessions back now. */
+  get goingBack(): number {
+    return this.#goingBack.size;
+  }
+
   /**
-   * Has one more give its session back, if fewer do so than sessions are needed. `undefined` if there are not enough;
-   * else what comes resolves when the next one has, whoever asked for it, and never rejects.
+   * Has as many give their sessions back as are needed, and all if that is not enough: then there is `undefined`.
+   * Otherwise what comes resolves when the next one has, whoever asked for it, and never rejects.
    */
   reclaim(needed: number): Promise<undefined> | undefined {
     for (const [channel, { link, giveBack }] of this.#waiting) {

@@ -17,9 +17,11 @@ test("the master is left when the server has answered, also if that takes a few 
     socket.once("data", () => socket.write(encode(encode(ANSWER.proxy, 0))));
   }).listen(scratch.path("m"));
   const connected = once(listener, "connection");
+  using _ = { [Symbol.dispose]: () => listener.close() };
   await withFakeTimeouts(async (pass) => {
     const proxy = await MuxProxy.open(scratch.path("m"), {});
     const [master]: [Socket] = (await connected) as [Socket];
+    using __ = { [Symbol.dispose]: () => master.destroy() };
     const refusal = expect(proxy.openChannel("session")).rejects.toMatchObject({ reason: 1 });
     let isGone = false;
     void proxy.closed.then(() => {
@@ -35,7 +37,5 @@ test("the master is left when the server has answered, also if that takes a few 
     await refusal;
     await leaving;
     expect(isGone).toBe(true);
-    master.destroy();
   });
-  listener.close();
 });
