@@ -22,15 +22,16 @@ export type Address = TcpAddress | UnixAddress;
 
 /**
  * Reads an address in the two strings that go-plugin uses (`NETWORK` and `ADDRESS` of the handshake line and of the
- * broker's `ConnInfo`). An empty host such as `:1234` is accepted, as go-plugin does.
+ * broker's `ConnInfo`). An empty host such as `:1234` is accepted, as go-plugin does, and an IPv6 host needs its
+ * brackets, as in Go's `net`. No address has control characters, because it stands in messages as it is.
  *
  * @throws {PluginError} `handshake-failed`, with go-plugin's text `unknown address type`, if the network is neither
  *   `tcp` nor `unix`, or if the address does not fit it
  */
 export function parseAddress(network: string, address: string): Address {
-  if (network === "unix" && address !== "") return { network, path: address };
+  if (network === "unix" && /^\P{Cc}+$/u.test(address)) return { network, path: address };
   if (network === "tcp") {
-    const [, host, port] = /^(.*):(\d{1,5})$/.exec(address) ?? [];
+    const [, host, port] = /^(\[[^\s[\]\p{Cc}]*\]|[^\s[\]:\p{Cc}]*):(\d{1,5})$/u.exec(address) ?? [];
     if (host !== undefined && Number(port) <= 65_535) {
       return { network, host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
     }

@@ -144,8 +144,7 @@ function readVersion(app: string): number {
 function readAddress(network: string, address: string): Address {
   try {
     const read = parseAddress(network, address);
-    const host = read.network === "tcp" ? read.host : "";
-    if (harmless(address) === address && !/[\s[\]]/.test(host)) return read;
+    if (harmless(address) === address) return read;
   } catch {
     // Refused below, with the words of go-plugin.
   }

@@ -76,6 +76,7 @@ describe("a line that go-plugin refuses, with its text", () => {
     ["1|5|tcp|\x07:1", "unknown address type: \\x07:1"],
     ["1|5|tcp|[] :1", "unknown address type: [] :1"],
     ["1|5|tcp|::1]:1", "unknown address type: ::1]:1"],
+    ["1|5|tcp|::1:1234", "unknown address type: ::1:1234"],
     ["1|5|tcp|localhost", "unknown address type: localhost"],
     ["1|5|tcp|1.2.3.4:99999", "unknown address type: 1.2.3.4:99999"],
     ["1|5|unix|/a|http", 'unsupported plugin protocol "http". Supported: [netrpc grpc]'],

@@ -160,7 +160,11 @@ describe("dial", () => {
     ["pipe", "/tmp/x", 'unknown address type: "/tmp/x"'],
     ["", "", 'unknown address type: ""'],
     ["unix", "", "unknown address type"],
+    ["unix", "/tmp/\0plugin", "unknown address type"],
+    ["unix", "/tmp/\x1b[2J", "unknown address type"],
     ["tcp", "nowhere", "unknown address type"],
+    ["tcp", "::1:4711", "unknown address type"],
+    ["tcp", "a b:4711", "unknown address type"],
     ["tcp", "127.0.0.1:70000", "unknown address type"],
   ])("refuses the network %j and the address %j", async (network, address, text) => {
     start();
