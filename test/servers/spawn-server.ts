@@ -94,14 +94,17 @@ function listening(child: ChildProcess, { logFile }: ServerFiles, { name, listen
     // Once it has listened, its end is no failure, and its log may be gone.
     child.once("exit", async () => reject(new Error(`${name} did not start:\n${await log().catch(() => "")}`)));
   });
-  const heard = eventually(async () => (await log()).includes(listens), {
+  let isOver = false;
+  const heard = eventually(async () => isOver || (await log()).includes(listens), {
     what: `${name} to listen`,
     state: log,
     timeoutMs: LISTENS_MS,
   });
   // When the server ends first, nobody is left to hear that the other wait has failed.
   heard.catch(() => {});
-  return Promise.race([ended, heard]);
+  return Promise.race([ended, heard]).finally(() => {
+    isOver = true;
+  });
 }
 
 /**

@@ -28,5 +28,9 @@ describe("eventually", () => {
       throw new Error("no clouds");
     };
     await expect(eventually(dry, { what: "rain", timeoutMs: 10 })).rejects.toThrow("no clouds");
+    const wet = async () => "wet";
+    await expect(eventually(() => false, { what: "rain", timeoutMs: 10, state: wet })).rejects.toThrow("'wet'");
+    const lost = () => Promise.reject(new Error("no log"));
+    await expect(eventually(() => false, { what: "rain", timeoutMs: 10, state: lost })).rejects.toThrow("no log");
   });
 });

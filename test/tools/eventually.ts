@@ -15,7 +15,7 @@ export interface Patience {
   timeoutMs?: number;
   /** What is waited for, for the message. */
   what: string;
-  /** What to show when it did not come; by default what `check` gave or threw last. */
+  /** What to show when it did not come, or a promise of it; by default what `check` gave or threw last. */
   state?: () => unknown;
 }
 
@@ -45,7 +45,7 @@ export async function eventually<T>(
       last = failure;
     }
     if (performance.now() >= deadline) {
-      const shown = inspect(state ? state() : last, { depth: 4 });
+      const shown = inspect(state ? await state() : last, { depth: 4 });
       throw new Error(`Waited ${timeoutMs} ms for ${what}. The last state was: ${shown}`);
     }
     await delay(POLL_MS);
