@@ -2,11 +2,9 @@ import { setMaxListeners } from "node:events";
 import type { Duplex } from "node:stream";
 import type { PluginError } from "../contract/errors.ts";
 import type { Multiplexer } from "../dial/broker/multiplexer.ts";
+import { NEWS_MS } from "../dial/explain-loss.ts";
 import { YamuxSession } from "../dial/yamux/yamux-session.ts";
 import { within } from "../lifetime/deadline.ts";
-
-/** The end of the connection and the news of the plugin's end come by different ways; the second is under way. */
-const NEWS_MS = 4_000;
 
 /**
  * The one connection to a plugin that multiplexes. When it breaks, that is told together with the reason, for example

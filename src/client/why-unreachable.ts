@@ -1,10 +1,8 @@
 import { PluginError } from "../contract/errors.ts";
 import type { AttachedRunner } from "../contract/runner.ts";
+import { NEWS_MS } from "../dial/explain-loss.ts";
 import { within } from "../lifetime/deadline.ts";
 import { pluginExited } from "./failures.ts";
-
-/** The failure of a connection and the news of the plugin's end come by different ways; the second is under way. */
-const NEWS_MS = 4_000;
 
 /**
  * Why a plugin that has said where it listens could not be connected to: because it has ended, or its box was lost, if

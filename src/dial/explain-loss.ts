@@ -3,7 +3,7 @@ import { PluginError } from "../contract/errors.ts";
 import { within } from "../lifetime/deadline.ts";
 
 /** The end of the stream and the news of the plugin's end come by different ways; the second is under way. */
-const NEWS_MS = 4_000;
+export const NEWS_MS = 4_000;
 /** And this long, where it was waited for before, and did not come. */
 const MORE_NEWS_MS = 500;
 /** How long an answer may be on its way inside this process when the connection is over. */

@@ -116,9 +116,11 @@ export class RelayStream extends Duplex {
 
   /** The server says that stdout has ended: the plugin has ended its side, or the relay has ended before its time. */
   async #ended(): Promise<void> {
-    const closed = new Promise((resolve) => this.once("close", resolve));
-    const known = () => Promise.race([this.#channel.exited, closed]);
-    if (!this.#received) await within({ timeoutMs: EXIT_MS }, known).catch(() => {});
+    if (!this.#received) {
+      const closed = new Promise((resolve) => this.once("close", resolve));
+      const known = () => Promise.race([this.#channel.exited, closed]);
+      await within({ timeoutMs: EXIT_MS }, known).catch(() => {});
+    }
     this.#finish(!this.#exit || this.#exit.code === 0);
   }
 

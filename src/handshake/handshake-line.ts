@@ -57,7 +57,7 @@ export function parseHandshakeLine(line: string, expected: HandshakeExpectations
   if (expected.versions) checkVersion(appProtocolVersion, expected.versions);
   const pluginAddress = readAddress(network, address);
   const spoken = checkProtocol(protocol, expected.protocols ?? ["netrpc", "grpc"]);
-  const certificate = Buffer.byteLength(field) > LONGEST_NON_CERTIFICATE ? decodeCertificateField(field) : undefined;
+  const certificate = isCertificateField(field) ? decodeCertificateField(field) : undefined;
   if (expected.multiplexed && spoken === "grpc") checkMultiplexed(mux);
   return {
     coreProtocolVersion: CORE_PROTOCOL_VERSION,
@@ -90,6 +90,11 @@ export function formatHandshakeLine(handshake: HandshakeLine): string {
 /** Whether `line` has enough fields to be a handshake line at all; if not, go-plugin asks the runner to diagnose. */
 export function hasHandshakeFields(line: string): boolean {
   return line.split("|", 4).length === 4;
+}
+
+/** Whether the field of the certificate holds one, by go-plugin's measure. */
+export function isCertificateField(field: string): boolean {
+  return Buffer.byteLength(field) > LONGEST_NON_CERTIFICATE;
 }
 
 /**

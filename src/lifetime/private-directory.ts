@@ -13,9 +13,9 @@ const NAME_LENGTH = 32;
 const made = new Set<string>();
 
 /**
- * Makes a directory on this machine that only we can enter, for sockets or keys. Where the temporary directory's own name is
- * too long for a socket below it, `/tmp` is taken. It goes with the process; what a killed process had to leave there
- * is removed by the next one that comes this way.
+ * Makes a directory on this machine that only we can enter, for sockets or keys. Where the temporary directory's own
+ * name is too long for a socket below it, `/tmp` is taken. It goes with the process; what a killed process had to leave
+ * there is removed by the next one that comes this way.
  *
  * @param parent where to make it, and nowhere else; by default the temporary directory
  * @throws {PluginError} `forward-failed` if none can be made

@@ -1,13 +1,10 @@
 import { type Address, formatAddress, parseAddress } from "../contract/address.ts";
 import { PluginError } from "../contract/errors.ts";
 import { decodeCertificateField } from "../handshake/certificates.ts";
-import { hasHandshakeFields } from "../handshake/handshake-line.ts";
+import { hasHandshakeFields, isCertificateField } from "../handshake/handshake-line.ts";
 
 /** Which of the fields is which. */
 const [APP, NETWORK, ADDRESS, PROTOCOL, CERTIFICATE] = [1, 2, 3, 4, 5];
-
-/** Shorter fields are other data of old plugins. */
-const LONGEST_NON_CERTIFICATE = 50;
 
 /** A plugin's handshake line, field by field. What it means is the host's to judge, but for the address. */
 export class HandshakeFields {
@@ -44,7 +41,7 @@ export class HandshakeFields {
 
   /** Whether the line holds a certificate, which a plugin has that serves TLS. */
   get hasCertificate(): boolean {
-    return this.#field(CERTIFICATE).length > LONGEST_NON_CERTIFICATE;
+    return isCertificateField(this.#field(CERTIFICATE));
   }
 
   /**

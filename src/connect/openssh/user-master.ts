@@ -20,7 +20,8 @@ const ANSWER_MS = 10_000;
 
 /**
  * Joins the master that the user has running for this box, if the configuration has a `ControlPath` and somebody answers
- * there before `connectTimeoutMs`, or 10 s, have passed. It is theirs: it is never ended. With pinned host keys it is not used, because nobody can say what key it saw.
+ * there before `connectTimeoutMs`, or 10 s, have passed. It is theirs: it is never ended. With pinned host keys it is
+ * not used, because nobody can say what key it saw.
  */
 export async function joinUserMaster(
   settings: Settings,

@@ -4,6 +4,7 @@ import createDebug from "debug";
 import { formatAddress } from "../../contract/address.ts";
 import { PluginError } from "../../contract/errors.ts";
 import { within } from "../../lifetime/deadline.ts";
+import { NEWS_MS } from "../explain-loss.ts";
 import type { ConnInfo } from "../gen/plugin_pb.ts";
 import { Http2Link } from "../http2-link.ts";
 import { authorityOf } from "../plugin-tls.ts";
@@ -22,8 +23,8 @@ const debug = createDebug("go-plugin-ssh:broker");
 /** How long it may take until the plugin can connect to a listener of the host's. */
 const ACCEPT_MS = 20_000;
 
-/** A lost call knows why it was lost after 4 s at the latest, see explain-loss.ts. */
-const NEWS_MS = 4_500;
+/** A lost call knows by then why it was lost. */
+const CLOSE_MS = NEWS_MS + 500;
 
 /**
  * Offers further services to the plugin, and reaches those that the plugin offers, each by a number that one side
@@ -178,7 +179,7 @@ export class GrpcBroker implements AsyncDisposable {
 
   /** Closes it for `reason`, unless the stream tells a better one before: that the plugin has ended, for example. */
   #closeSoon(reason: PluginError): void {
-    const timer = setTimeout(() => void this.close(reason), NEWS_MS).unref();
+    const timer = setTimeout(() => void this.close(reason), CLOSE_MS).unref();
     this.#stream.over.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
 
