@@ -311,6 +311,19 @@ describe("a command that nobody waits for", () => {
     });
   });
 
+  test("is made although the lease that asked for it was given back meanwhile", async () => {
+    await using server = await startEmbedded();
+    await using pool = poolFor(server);
+    const lease = await pool.lease(destinationOf(server));
+    const asking = spareOn(lease.connection);
+    lease.release();
+    const { channel } = await asking;
+    const other = await pool.lease(destinationOf(server));
+    expect(other.connection.spare?.claim(channel)).toBe(true);
+    expect(await rejectionOf(spareOn(lease.connection))).toMatchObject({ code: "closed" });
+    await end(channel);
+  });
+
   test("can be claimed once, by any lease, which moves to where it runs", async () => {
     await using server = await startEmbedded({ maxSessions: 1 });
     await using pool = poolFor(server);

@@ -110,7 +110,7 @@ export class BoxPool implements SessionSource {
   }
 
   /** Starts a command that is nobody's, if there is room for it and nobody waits. */
-  async execSpare(home: Link, command: string, giveBack: GiveBack, signal: AbortSignal): Promise<ExecChannel> {
+  async execSpare(home: Link, command: string, giveBack: GiveBack, signal?: AbortSignal): Promise<ExecChannel> {
     const seat = this.#waiters.size > 0 ? undefined : this.#reserve(home);
     const granted = await seat?.link.exec(command, seat, { signal, priority: SPARE });
     if (seat && granted?.channel) {

@@ -3,14 +3,14 @@ import type { Duplex } from "node:stream";
 import type { Address } from "../../contract/address.ts";
 import type { Connection, ExecChannel, Listener, SpareSessions } from "../../contract/connection.ts";
 import { PluginError } from "../../contract/errors.ts";
-import { within } from "../../lifetime/deadline.ts";
+import { throwIfAborted, within } from "../../lifetime/deadline.ts";
 import { discard, type Link, type LinkUser } from "./link.ts";
 import type { GiveBack } from "./spares.ts";
 
 /** Where commands are started for a lease. The same one for all leases of one box and identity. */
 export interface SessionSource {
   exec(lease: LeasedConnection, command: string, signal: AbortSignal): Promise<ExecChannel>;
-  execSpare(home: Link, command: string, giveBack: GiveBack, signal: AbortSignal): Promise<ExecChannel>;
+  execSpare(home: Link, command: string, giveBack: GiveBack, signal?: AbortSignal): Promise<ExecChannel>;
   claim(lease: LeasedConnection, channel: ExecChannel): boolean;
 }
 
@@ -116,13 +116,10 @@ export class LeasedConnection implements Connection, LinkUser {
     return this.close();
   }
 
-  /** It outlives the lease, so only the asking ends with it. */
-  #execSpare(command: string, giveBack: GiveBack, signal: AbortSignal | undefined): Promise<ExecChannel> {
-    return within(
-      { signal, until: [this.lost] },
-      (over) => this.#source.execSpare(this.#home, command, giveBack, over),
-      discard,
-    );
+  /** It outlives the lease, as does the asking for it. */
+  async #execSpare(command: string, giveBack: GiveBack, signal: AbortSignal | undefined): Promise<ExecChannel> {
+    throwIfAborted(this.lost);
+    return this.#source.execSpare(this.#home, command, giveBack, signal);
   }
 
   #settled(): Link {

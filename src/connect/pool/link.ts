@@ -7,6 +7,7 @@ import type { PluginError } from "../../contract/errors.ts";
 import { throwIfAborted, within } from "../../lifetime/deadline.ts";
 import type { OwnedConnection } from "../owned-connection.ts";
 import { isSessionRefused } from "../session-refusal.ts";
+import { type AskedSession, SessionCount } from "./session-count.ts";
 
 /** As many as OpenSSH lets one connection have, so that its limit shows in one round trip. */
 const SESSIONS_AT_ONCE = 10;
@@ -58,8 +59,7 @@ export class Link {
   readonly #sessionQueue = new PQueue({ concurrency: SESSIONS_AT_ONCE });
   readonly #streamQueue = new PQueue({ concurrency: STREAMS_AT_ONCE });
   readonly #users = new Map<LinkUser, number>();
-  #granted = 0;
-  #asking = 0;
+  readonly #count = new SessionCount();
   #seats = 0;
   #limit: number;
   #most = 0;
@@ -79,7 +79,7 @@ export class Link {
 
   /** Sessions that are open or being opened. */
   get sessions(): number {
-    return this.#granted + this.#asking;
+    return this.#count.size;
   }
 
   /** How many it can have at a time; infinite before that was learnt. */
@@ -141,7 +141,11 @@ export class Link {
   }
 
   /** Starts a command on a reserved place. Those with more `priority` are asked for first. */
-  exec(command: string, seat: Seat, { signal, priority }: { signal: AbortSignal; priority: number }): Promise<Granted> {
+  exec(
+    command: string,
+    seat: Seat,
+    { signal, priority }: { signal?: AbortSignal | undefined; priority: number },
+  ): Promise<Granted> {
     const ask = (over: AbortSignal) => this.#sessionQueue.add(() => this.#ask(command, seat, over), { priority });
     return within({ signal, until: [this.connection.lost] }, ask, ({ channel }) => channel && discard(channel)).finally(
       () => seat.release(),
@@ -169,31 +173,33 @@ export class Link {
     // The place may be there no more: others were refused since it was reserved.
     if (this.sessions >= this.#limit && !this.#mayHaveMore) return { refusal: undefined };
     seat.take();
-    this.#asking += 1;
+    const session = this.#count.ask();
     try {
       const channel = await this.connection.exec(command, over);
-      this.#granted += 1;
-      this.#most = Math.max(this.#most, this.#granted);
-      this.#limit = Math.max(this.#limit, this.#granted);
-      return { channel, end: this.#endOf(channel) };
+      session.granted();
+      this.#most = Math.max(this.#most, this.#count.granted);
+      this.#limit = Math.max(this.#limit, this.#count.granted);
+      return { channel, end: this.#endOf(channel, session) };
     } catch (failure) {
-      if (!isSessionRefused(failure)) throw failure;
-      this.#limit = Math.min(this.#limit, this.sessions - 1);
+      if (!isSessionRefused(failure)) {
+        session.end();
+        throw failure;
+      }
+      this.#limit = Math.min(this.#limit, session.refused());
       this.#learntAt = performance.now();
       return { refusal: failure };
     } finally {
-      this.#asking -= 1;
       this.#events.onRoom();
     }
   }
 
   /** Notes the end of a session, once; it comes by itself when the channel is over. */
-  #endOf(channel: ExecChannel): () => void {
+  #endOf(channel: ExecChannel, session: AskedSession): () => void {
     let open = true;
     const end = () => {
       if (!open) return;
       open = false;
-      this.#granted -= 1;
+      session.end();
       this.#events.onRoom();
     };
     channel.closed.then(end);
