@@ -6,9 +6,13 @@ import type { Listener } from "../contract/connection.ts";
 import { PluginError } from "../contract/errors.ts";
 import { listenError, type VendorError } from "./ssh2-errors.ts";
 
-/** Ports for such use (RFC 6335 §6), up to the last that Linux would choose by itself. */
-const FIRST_PORT = 49_152;
-const LAST_PORT = 60_999;
+/**
+ * Ports for such use (RFC 6335 §6), beyond those that Linux chooses by itself. dropbear listens on 127.0.0.1 and on ::1,
+ * and is content with either: where another's socket has the port on 127.0.0.1, be it only one that has ended, it says
+ * that it listens, and connections go elsewhere.
+ */
+const FIRST_PORT = 61_001;
+const LAST_PORT = 65_535;
 
 type OnStream = (stream: Duplex) => void;
 
