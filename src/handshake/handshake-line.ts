@@ -76,7 +76,7 @@ export function parseHandshakeLine(line: string, expected: HandshakeExpectations
  */
 export function formatHandshakeLine(handshake: HandshakeLine): string {
   const address = formatAddress(handshake.address);
-  if (/[|\n]/.test(address) || harmless(address) !== address) {
+  if (/[|\p{Cc}]/u.test(address) || harmless(address) !== address) {
     throw new PluginError("bad-options", `${quoted(address)} cannot stand in a handshake line.`, {
       hint: "Listen at a path without `|`, line ends and other control characters.",
     });

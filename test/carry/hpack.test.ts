@@ -1,11 +1,11 @@
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node:http2";
 import { Duplex } from "node:stream";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { HEADER_LENGTH, HEADERS, PREFACE, readHeader } from "../../src/carry/frames.ts";
 import { HpackDecoder } from "../../src/carry/hpack/hpack-decoder.ts";
 import { decodeHuffman } from "../../src/carry/hpack/huffman.ts";
 import { eventually } from "../tools/eventually.ts";
+import fc from "../tools/property.ts";
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s/g, ""), "hex");
 

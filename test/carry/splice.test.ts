@@ -1,10 +1,10 @@
 import type { ClientHttp2Session, ClientHttp2Stream, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import { connect, type Socket } from "node:net";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PREFACE, RST_STREAM, SETTINGS, writeHeader } from "../../src/carry/frames.ts";
 import { eventually } from "../tools/eventually.ts";
+import fc from "../tools/property.ts";
 import { type Spliced, startSpliced } from "./spliced.ts";
 
 /** The whole of what a stream says; rejects if it is reset. */

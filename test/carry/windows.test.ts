@@ -1,10 +1,10 @@
 import { Duplex } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FIRST_WINDOW } from "../../src/carry/frames.ts";
 import { splice } from "../../src/carry/splice.ts";
 import { type Address, formatAddress } from "../../src/contract/address.ts";
+import fc from "../tools/property.ts";
 import { announcement, announcementsIn } from "./announcements.ts";
 import { Peer } from "./referee.ts";
 

@@ -3,13 +3,13 @@ import { createHmac } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { decodeHostKey, fingerprint, hostKeyType, readHostKey } from "../../src/connect/host-key.ts";
 import { matchesPatterns } from "../../src/connect/host-pattern.ts";
 import { findHost, readKnownHosts } from "../../src/connect/known-hosts.ts";
 import { defaultKnownHostsFiles } from "../../src/connect/known-hosts-files.ts";
 import { knownHostsName } from "../../src/connect/known-hosts-name.ts";
+import fc from "../tools/property.ts";
 import { blob, ecdsa, ed25519, rsa, words } from "./host-key-blobs.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "known-hosts-"));

@@ -1,11 +1,11 @@
 import { PassThrough, Readable } from "node:stream";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AmountSchema, TextSchema } from "../../src/demo/gen/demo_pb.ts";
 import { fieldsOf, frame, readMessage, readMessages, text } from "../../src/demo/plugin/grpc-frames.ts";
 import { ConnInfoSchema } from "../../src/dial/gen/plugin_pb.ts";
 import { eventually } from "../tools/eventually.ts";
+import fc from "../tools/property.ts";
 
 describe("the demonstration's gRPC", () => {
   test("writes texts that protobuf reads", () => {

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { PluginError } from "../../src/contract/errors.ts";
 import { buildEnvironment } from "../../src/exec/environment.ts";
+import fc from "../tools/property.ts";
 
 /** What is to arrive at a plugin unchanged. */
 export interface Sent {

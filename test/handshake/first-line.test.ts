@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { PassThrough, Readable } from "node:stream";
-import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { firstLine } from "../../src/handshake/first-line.ts";
+import fc from "../tools/property.ts";
 
 const EVENTS = ["data", "end", "close"];
 

@@ -1,6 +1,6 @@
-import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { atoi, parseBool } from "../../src/handshake/go-syntax.ts";
+import fc from "../tools/property.ts";
 
 // What Go 1.26 answers to each of these.
 describe("atoi", () => {

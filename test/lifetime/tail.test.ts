@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { harmless, Tail } from "../../src/lifetime/tail.ts";
+import fc from "../tools/property.ts";
 
 function tail(limit: number | undefined, ...chunks: string[]): string {
   const kept = new Tail(limit);

@@ -28,12 +28,13 @@ export class KeepAlive {
   /** Nothing is asked any more. */
   stop(): void {
     clearInterval(this.#interval);
-    clearTimeout(this.#deadline);
-    clearImmediate(this.#lastLook);
+    this.#stopWaiting();
   }
 
   #ask(): void {
+    // Who has not answered yet has the time that was set when it was asked.
     if (!this.#hasHeard) return;
+    this.#stopWaiting();
     this.#hasHeard = false;
     this.#options.ask();
     this.#deadline = setTimeout(() => {
@@ -42,5 +43,10 @@ export class KeepAlive {
         if (!this.#hasHeard) this.#options.onSilence();
       });
     }, this.#options.timeoutMs).unref();
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#deadline);
+    clearImmediate(this.#lastLook);
   }
 }

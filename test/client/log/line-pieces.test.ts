@@ -1,7 +1,7 @@
-import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LinePieces } from "../../../src/client/log/line-pieces.ts";
 import { heldMemory } from "../../tools/memory.ts";
+import fc from "../../tools/property.ts";
 
 /** What comes out for `chunks`: each piece as text, with `…` on the sides where its line goes on. */
 function cut(limit: number, chunks: readonly (string | Buffer)[]): string[] {

@@ -1,5 +1,4 @@
 import { Writable } from "node:stream";
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FLAG, TYPE } from "../../../src/dial/yamux/frame.ts";
 import { FrameReader } from "../../../src/dial/yamux/frame-reader.ts";
@@ -7,6 +6,7 @@ import { Inbox } from "../../../src/dial/yamux/inbox.ts";
 import { Outgoing } from "../../../src/dial/yamux/outgoing.ts";
 import { Packer } from "../../../src/dial/yamux/packer.ts";
 import { PeerIds } from "../../../src/dial/yamux/peer-ids.ts";
+import fc from "../../tools/property.ts";
 import { bytes } from "./streams.ts";
 
 const sizes = fc.array(fc.oneof(fc.nat(20), fc.nat(3_000), fc.nat(40_000)), { maxLength: 30 });

@@ -130,6 +130,21 @@ test("the other side is asked whether it is there, and anything that comes is an
   expect(vi.getTimerCount()).toBeLessThanOrEqual(1);
 });
 
+test("who is asked more often than it may take to answer has all of that time for each answer", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+  await using peer = new RawPeer({ keepAliveIntervalMs: 50, keepAliveTimeoutMs: 1_010 });
+  await vi.advanceTimersByTimeAsync(50);
+  for (let asked = 0; asked < 30; asked += 1) {
+    // In here, the time is over for a question that was answered long ago.
+    await vi.advanceTimersByTimeAsync(20);
+    await turns();
+    peer.send(PING, ACK, 0, 0);
+    await turns();
+    await vi.advanceTimersByTimeAsync(30);
+  }
+  expect(peer.session.over.aborted).toBe(false);
+});
+
 test("what came while this process slept counts as an answer", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
   await using peer = new RawPeer({ keepAliveIntervalMs: 30_000, keepAliveTimeoutMs: 10_000 });

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Frame, HEADER_BYTES, readHeader, TYPE, UINT32_MAX, writeHeader } from "../../../src/dial/yamux/frame.ts";
 import { FrameReader } from "../../../src/dial/yamux/frame-reader.ts";
+import fc from "../../tools/property.ts";
 import { header } from "./raw-peer.ts";
 
 const anyFrame = fc.record({

@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { PluginError } from "../../../src/contract/errors.ts";
 import { eventually } from "../../tools/eventually.ts";
+import fc from "../../tools/property.ts";
 import { header, RawPeer } from "./raw-peer.ts";
 import { openSessions } from "./sessions.ts";
 import { bytes, collect, failureOf } from "./streams.ts";
