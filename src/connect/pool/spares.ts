@@ -2,8 +2,11 @@ import type { ExecChannel } from "../../contract/connection.ts";
 import { within } from "../../lifetime/deadline.ts";
 import type { Link } from "./link.ts";
 
-/** Who needs a session waits no longer for one that is to be given back: a login takes about as long. */
-const GIVE_BACK_MS = 2_000;
+/**
+ * Who needs a session waits no longer for one that is to be given back. Where the line or the box is so slow that two
+ * round trips take that long, a login takes longer still.
+ */
+const GIVE_BACK_MS = 5_000;
 
 /** Ends a spare command, because somebody needs its session. */
 export type GiveBack = () => Promise<unknown>;
