@@ -247,8 +247,11 @@ describe("a connection of a pool", () => {
     await using pool = poolFor(server, { password });
     const giveUp = new AbortController();
     const leasing = users.slice(0, 5).map((user) => pool.lease({ ...destinationOf(server), user }));
-    const last = rejectionOf(pool.lease({ ...destinationOf(server), user: "user5" }, giveUp.signal));
+    // What each means is read first, and who is ready first goes first.
     await eventually(() => asked.length === 5, { what: "five passwords to be asked for" });
+    const last = rejectionOf(pool.lease({ ...destinationOf(server), user: "user5" }, giveUp.signal));
+    const queued = () => pool.stats().boxes.map(({ handshakes }) => handshakes.waiting);
+    await eventually(() => queued().includes(1), { what: "the sixth to wait", state: queued });
     giveUp.abort();
     expect(await last).toMatchObject({ code: "aborted" });
     open();
