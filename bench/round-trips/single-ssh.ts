@@ -49,7 +49,8 @@ export class SingleSsh implements AsyncDisposable {
     for (const child of this.#children) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       const ended = once(child, "exit");
-      child.kill();
+      // See `OpenSsh`: another signal may be seen late.
+      child.kill("SIGKILL");
       await ended;
     }
   }

@@ -50,7 +50,8 @@ export class OpenSshRunner implements Runner {
   }
 
   async kill(): Promise<void> {
-    this.#command?.kill();
+    // See `OpenSsh`: another signal may be seen late.
+    this.#command?.kill("SIGKILL");
     await this.#ended;
     const ssh = this.#ssh;
     this.#ssh = undefined;

@@ -54,7 +54,8 @@ export class OpenSsh implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#master.exitCode === null && this.#master.signalCode === null) {
       const ended = once(this.#master, "exit");
-      this.#master.kill();
+      // OpenSSH 9.2 looks for signals before it waits, not while: one in between is seen when something else happens.
+      this.#master.kill("SIGKILL");
       await ended;
     }
     await rm(this.#directory, { recursive: true, force: true });

@@ -33,7 +33,8 @@ export async function sshForward(server: TestServer, plugin: string, directory: 
   return {
     host,
     [Symbol.asyncDispose]: async () => {
-      child.kill("SIGTERM");
+      // Another signal may be seen late: OpenSSH 9.2 looks for one before it waits, not while.
+      child.kill("SIGKILL");
       await closed;
     },
   };
