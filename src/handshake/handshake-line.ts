@@ -76,7 +76,7 @@ export function parseHandshakeLine(line: string, expected: HandshakeExpectations
  */
 export function formatHandshakeLine(handshake: HandshakeLine): string {
   const address = formatAddress(handshake.address);
-  if (/[|\p{Cc}]/u.test(address) || harmless(address) !== address) {
+  if (address.includes("|") || !isFitToPrint(address)) {
     throw new PluginError("bad-options", `${quoted(address)} cannot stand in a handshake line.`, {
       hint: "Listen at a path without `|`, line ends and other control characters.",
     });
@@ -142,14 +142,16 @@ function readVersion(app: string): number {
   throw failed(`Error parsing protocol version ${quoted(app)}: ${reason}`);
 }
 
-/**
- * The plugin's address, or go-plugin's error for one that nobody can connect to. Nor is one taken that is not fit to be
- * printed: from here on it stands in messages as it is.
- */
+/** Whether an address can be written and read: from the line on it stands in messages as it is. */
+function isFitToPrint(address: string): boolean {
+  return !/\p{Cc}/u.test(address) && harmless(address) === address;
+}
+
+/** The plugin's address, or go-plugin's error for one that nobody can connect to, or that is not fit to be printed. */
 function readAddress(network: string, address: string): Address {
   try {
     const read = parseAddress(network, address);
-    if (harmless(address) === address) return read;
+    if (isFitToPrint(address)) return read;
   } catch {
     // Refused below, with the words of go-plugin.
   }

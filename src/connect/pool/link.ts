@@ -177,8 +177,9 @@ export class Link {
     try {
       const channel = await this.connection.exec(command, over);
       session.granted();
-      this.#most = Math.max(this.#most, this.#count.granted);
-      this.#limit = Math.max(this.#limit, this.#count.granted);
+      const { granted } = this.#count;
+      this.#most = Math.max(this.#most, granted);
+      this.#limit = Math.max(this.#limit, granted);
       return { channel, end: this.#endOf(channel, session) };
     } catch (failure) {
       if (!isSessionRefused(failure)) {
@@ -195,12 +196,8 @@ export class Link {
 
   /** Notes the end of a session, once; it comes by itself when the channel is over. */
   #endOf(channel: ExecChannel, session: AskedSession): () => void {
-    let open = true;
     const end = () => {
-      if (!open) return;
-      open = false;
-      session.end();
-      this.#events.onRoom();
+      if (session.end()) this.#events.onRoom();
     };
     channel.closed.then(end);
     return end;

@@ -8,8 +8,8 @@ export interface AskedSession {
    * @returns the most that it can have counted
    */
   refused(): number;
-  /** It has ended, or nobody knows whether it was opened. May be called often. */
-  end(): void;
+  /** It has ended, or nobody knows whether it was opened. May be called often; gives whether that was news. */
+  end(): boolean;
 }
 
 interface Session {
@@ -59,9 +59,10 @@ export class SessionCount {
         return this.size + ended;
       },
       end: () => {
-        if (!this.#sessions.delete(session)) return;
+        if (!this.#sessions.delete(session)) return false;
         this.#now += 1;
         this.#ends.push(this.#now);
+        return true;
       },
     };
   }
